@@ -1,0 +1,1 @@
+"""Programs: parse flags, call the library, write files."""

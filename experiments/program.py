@@ -1,0 +1,32 @@
+"""What all programs share: how they start and how they fail."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
+
+# What the library raises for bad input; anything else is our mistake and keeps its traceback.
+BAD_INPUT = (ValueError, OSError, FloatingPointError)
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs an absl program; bad input ends it with one sentence and exit code 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow only reads files here
+
+    def guarded(argv: Sequence[str]) -> None:
+        logging.set_verbosity(max(logging.get_verbosity(), logging.WARNING))
+        if len(argv) > 1:
+            print(f"error: unknown argument {argv[1]!r}; flags look like --name=value.")
+            sys.exit(1)
+        try:
+            main(argv)
+        except BAD_INPUT as error:
+            if _TRACEBACK.value:
+                raise
+            print(f"\nerror: {error}", file=sys.stderr)
+            sys.exit(1)
+
+    app.run(guarded)

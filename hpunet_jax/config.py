@@ -1,0 +1,53 @@
+"""Configs as data: to JSON and back, and what differs between two of them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+    """The config as indented JSON."""
+    return json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True)
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+    """Reads what `to_json` wrote; lists come back as the tuples they were.
+
+    Raises:
+      ValueError: if the text is not a JSON object.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError("a config must be a JSON object.")
+    return ml_collections.ConfigDict(_lists_to_tuples(fields)).lock()
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All fields of a nested config by their dotted names."""
+    flat = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two configs differ, with both values; a missing field is None."""
+    a, b = flatten(old), flatten(new)
+    return {
+        name: (a.get(name), b.get(name))
+        for name in sorted(a.keys() | b.keys())
+        if a.get(name) != b.get(name)
+    }
+
+
+def _lists_to_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _lists_to_tuples(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_lists_to_tuples(item) for item in value)
+    return value

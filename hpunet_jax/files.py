@@ -1,0 +1,35 @@
+"""Writing files so that a crash never leaves a half-written one under its final name."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def write_aside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a temporary path beside `path`; on success it is renamed to `path`.
+
+    The temporary file keeps the suffix, since image writers choose the format by it. On an
+    error it is removed, and whatever stood at `path` before is untouched.
+
+    Args:
+      path: the file to write; its folder is created if missing.
+
+    Yields:
+      The path to write to instead.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    aside = pathlib.Path(name)
+    try:
+        yield aside
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o666 & ~umask)  # mkstemp makes private files; results are meant to be shared
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""A trained network ready to use: samples and reconstructions of images."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
+
+
+class Model:
+    """A network with its parameters. Pure: nothing of it changes by being used.
+
+    Attributes:
+      params: the network's parameters.
+      network: the network's functions.
+      config: the config that made it.
+    """
+
+    def __init__(self, network: Network, params: Any, config: ml_collections.ConfigDict):
+        self.network = network
+        self.params = params
+        self.config = config
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self.network.num_classes
+
+    @property
+    def num_latent_scales(self) -> int:
+        """Number of latent scales L."""
+        return self.network.num_latent_scales
+
+    def sample(
+        self,
+        images: np.ndarray,
+        num_samples: int = 16,
+        seed: int = 0,
+        scales: Sequence[int] | None = None,
+        probabilities: bool = False,
+    ) -> np.ndarray:
+        """Draws segmentation hypotheses Y' = S(X, z), z ~ P(.|X) (Section 2, "Sampling").
+
+        The encoder runs once for each image. Sample i of image j is the same however many
+        samples or further images are asked for.
+
+        Args:
+          images: uint8 or uint16 [B, H, W, channels], or floating point in [0, 1]. Height and
+            width may be any multiples of `network.size_multiple`.
+          num_samples: number of samples N.
+          seed: seed of the latents.
+          scales: the latent scales to sample, 0 the coarsest; the others stay at their prior
+            means. None samples all, [] none.
+          probabilities: whether to return class probabilities instead of labels.
+
+        Returns:
+          uint8 labels [N, B, H, W] (int32 for more than 256 classes), or float32 probabilities
+          [N, B, H, W, C].
+
+        Raises:
+          ValueError: for images of the wrong shape or scale, or scales that do not exist.
+        """
+        images = as_unit_images(images)
+        check_image_shape(self.network, images.shape, "the image")
+        mean = self._mean_flags(scales)
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, not {num_samples}.")
+        return np.asarray(
+            _sample(self.network, self.params, images, seed, num_samples, mean, probabilities)
+        )
+
+    def reconstruct(
+        self, images: np.ndarray, labels: np.ndarray, probabilities: bool = False
+    ) -> np.ndarray:
+        """Reconstructs given segmentations through the posterior means (Appendix B.2).
+
+        Args:
+          images: as in `sample`.
+          labels: integers [B, H, W], the segmentations to reconstruct.
+          probabilities: whether to return class probabilities instead of labels.
+
+        Returns:
+          uint8 labels [B, H, W] (int32 for more than 256 classes), or float32 probabilities
+          [B, H, W, C].
+
+        Raises:
+          ValueError: for images or labels of the wrong shape, or labels outside the classes.
+        """
+        images = as_unit_images(images)
+        check_image_shape(self.network, images.shape, "the image")
+        labels = np.asarray(labels)
+        if labels.shape != images.shape[:3]:
+            raise ValueError(
+                f"labels have shape {labels.shape}, but images of shape {images.shape} need "
+                f"labels of shape {images.shape[:3]}."
+            )
+        if labels.size and not 0 <= labels.min() <= labels.max() < self.num_classes:
+            raise ValueError(
+                f"labels lie in [{labels.min()}, {labels.max()}], but the model knows the "
+                f"classes 0 to {self.num_classes - 1}."
+            )
+        return np.asarray(
+            _reconstruct(self.network, self.params, images, labels.astype(np.int32), probabilities)
+        )
+
+    def _mean_flags(self, scales: Sequence[int] | None) -> tuple[bool, ...]:
+        available = range(self.num_latent_scales)
+        if scales is None:
+            return (False,) * len(available)
+        if wrong := [scale for scale in scales if scale not in available]:
+            raise ValueError(
+                f"there is no latent scale {wrong[0]}: this model has the scales 0 (coarsest) to "
+                f"{len(available) - 1}."
+            )
+        return tuple(scale not in scales for scale in available)
+
+
+def load(directory: str | os.PathLike[str], step: int | None = None) -> Model:
+    """Loads a model from a checkpoint directory written by `experiments.train`.
+
+    Args:
+      directory: the work directory of a training run.
+      step: which checkpoint; default: the newest.
+
+    Returns:
+      The model; the directory's own config says how it is built.
+
+    Raises:
+      CheckpointError: if the directory holds no complete, readable checkpoint.
+    """
+    directory = pathlib.Path(directory).expanduser()
+    with Checkpoints(directory) as checkpoints:
+        config = checkpoints.config(step)
+        network = build_network(config.model)
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+            network.param_shapes(),
+        )
+        params = checkpoints.params(like, step)
+    return Model(network, params, config)
+
+
+def as_unit_images(images: np.ndarray) -> np.ndarray:
+    """Images as float32 in [0, 1]: integers divided by their type's greatest value.
+
+    Args:
+      images: [B, H, W, channels], uint8, uint16 or floating point.
+
+    Returns:
+      float32 of the same shape.
+
+    Raises:
+      ValueError: for another number of axes, another type, or floats outside [0, 1].
+    """
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise ValueError(f"images must have shape [B, H, W, channels], not {images.shape}.")
+    if images.dtype in (np.uint8, np.uint16):
+        return images.astype(np.float32) / np.iinfo(images.dtype).max
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images must be uint8, uint16 or floating point, not {images.dtype}.")
+    check_unit_interval(images)
+    return images.astype(np.float32)
+
+
+def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
+    if probabilities:
+        return jax.nn.softmax(logits)
+    dtype = jnp.uint8 if logits.shape[-1] <= 256 else jnp.int32
+    return jnp.argmax(logits, axis=-1).astype(dtype)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4, 5, 6))
+def _sample(network, params, images, seed, num_samples, mean, probabilities):
+    features = network.encode(params, images)
+
+    def one(index):
+        key = jax.random.fold_in(jax.random.key(seed), index)
+        keys = jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(len(images)))
+        return _output(network.sample(params, features, keys, mean).logits, probabilities)
+
+    # One sample after the other: as fast as all at once, in a sixteenth of the memory.
+    return jax.lax.map(one, jnp.arange(num_samples))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _reconstruct(network, params, images, labels, probabilities):
+    return _output(network.reconstruct(params, images, labels), probabilities)

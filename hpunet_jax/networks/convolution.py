@@ -1,0 +1,44 @@
+"""Convolutions and changes of resolution shared by all networks (Appendix D, "Architecture")."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+
+class Conv2D(hk.Module):
+    """A 2-D convolution with SAME zero padding, stride 1 and bias.
+
+    Parameters stay float32; the computation runs in the dtype of the input, so a network fed
+    bfloat16 computes in bfloat16 with float32 weights. The initial values are drawn by
+    `initializers.draw_parameters`, not here: see there why.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, name: str | None = None):
+        super().__init__(name=name)
+        self.channels = channels
+        self.kernel_size = kernel_size
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """Convolves `features` [B, h, w, c] to [B, h, w, channels]."""
+        shape = (self.kernel_size, self.kernel_size, features.shape[-1], self.channels)
+        w = hk.get_parameter("w", shape, jnp.float32, init=jnp.zeros)
+        b = hk.get_parameter("b", (self.channels,), jnp.float32, init=jnp.zeros)
+        out = jax.lax.conv_general_dilated(
+            features,
+            w.astype(features.dtype),
+            window_strides=(1, 1),
+            padding="SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return out + b.astype(features.dtype)
+
+
+def down_sample(features: jax.Array) -> jax.Array:
+    """Halves height and width of [B, h, w, c] by averaging blocks of 2x2 pixels."""
+    b, h, w, c = features.shape
+    return features.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+
+
+def up_sample(features: jax.Array) -> jax.Array:
+    """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation."""
+    return jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)

@@ -1,0 +1,161 @@
+"""The Hierarchical Probabilistic U-Net (Section 2, Fig. 1, Appendix D)."""
+
+import dataclasses
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from hpunet_jax.networks.decoder import OutputDecoder
+from hpunet_jax.networks.encoder import Encoder
+from hpunet_jax.networks.initializers import draw_parameters
+from hpunet_jax.networks.latents import LatentHierarchy, given, sampled
+from hpunet_jax.networks.network import Network, Sample, TrainOutputs
+
+
+@dataclasses.dataclass(frozen=True)
+class HPUNetConfig:
+    """The hyperparameters of an HPU-Net; the defaults are the paper's for LIDC-IDRI.
+
+    Attributes:
+      image_channels: channels of the image.
+      num_classes: number of classes C, background included.
+      num_scales: processing scales of the U-Net (the paper: 8 for LIDC, so that 128x128 pixels
+        end in one).
+      base_channels: feature maps at full resolution.
+      max_channels: feature maps double with each down-sampling up to this number.
+      channels: feature maps of each scale, fine to coarse; () takes the doubling rule above.
+      block_channels: feature maps inside the residual branches; () takes half of `channels`.
+      latent_dims: latents at each position of each latent scale, coarse to fine.
+      blocks_per_scale: residual blocks of each encoder and decoder scale.
+      convs_per_block: 3x3 convolutions of each residual block.
+      log_std_bound: predicted log-standard-deviations are clipped to [-bound, bound]. Far outside
+        the ordinary range, it keeps the KL finite on badly scaled images.
+      posterior_tail: whether the posterior has the blocks behind its last latents, as in the
+        official code. Nothing is computed with them; they only count in the weight decay.
+      dtype: "float32" or "bfloat16", of activations. Parameters, Gaussians and logits are float32.
+    """
+
+    image_channels: int = 1
+    num_classes: int = 2
+    num_scales: int = 8
+    base_channels: int = 24
+    max_channels: int = 192
+    channels: tuple[int, ...] = ()
+    block_channels: tuple[int, ...] = ()
+    latent_dims: tuple[int, ...] = (1, 1, 1, 1)
+    blocks_per_scale: int = 3
+    convs_per_block: int = 3
+    log_std_bound: float = 10.0
+    posterior_tail: bool = False
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        if not 1 <= len(self.latent_dims) < self.num_scales:
+            raise ValueError(
+                f"model.latent_dims has {len(self.latent_dims)} latent scales; with "
+                f"model.num_scales={self.num_scales} there can be 1 to {self.num_scales - 1}."
+            )
+        for name in ("channels", "block_channels"):
+            widths = getattr(self, name)
+            if widths and len(widths) != self.num_scales:
+                raise ValueError(
+                    f"model.{name} has {len(widths)} entries, but model.num_scales is "
+                    f"{self.num_scales}: give one for each scale, or () for the default rule."
+                )
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"model.dtype must be float32 or bfloat16, not {self.dtype!r}.")
+
+    @property
+    def widths(self) -> dict[str, tuple[int, ...] | int]:
+        """The arguments that encoder, latent hierarchy and decoder have in common."""
+        channels = tuple(self.channels) or tuple(
+            min(self.base_channels * 2**scale, self.max_channels)
+            for scale in range(self.num_scales)
+        )
+        return {
+            "channels": channels,
+            "block_channels": tuple(self.block_channels) or tuple(c // 2 for c in channels),
+            "blocks_per_scale": self.blocks_per_scale,
+            "convs_per_block": self.convs_per_block,
+        }
+
+
+def hpunet(config: HPUNetConfig) -> Network:
+    """Builds the pure functions of an HPU-Net.
+
+    Args:
+      config: its hyperparameters.
+
+    Returns:
+      A `Network`. Its `encode` gives the features of each processing scale, fine to coarse.
+    """
+    num_latent_scales = len(config.latent_dims)
+    latent_arguments = {"latent_dims": config.latent_dims, "log_std_bound": config.log_std_bound}
+
+    def encode(image):
+        encoder = Encoder(**config.widths, name="prior_encoder")
+        return encoder(image.astype(config.dtype))
+
+    def decode(features, choose):
+        hierarchy = LatentHierarchy(**latent_arguments, **config.widths, name="prior")
+        decoded, priors, latents = hierarchy(features, choose)
+        decoder = OutputDecoder(
+            config.num_classes,
+            first_scale=num_latent_scales + 1,
+            **config.widths,
+            name="output_decoder",
+        )
+        return Sample(decoder(decoded, features), priors, latents)
+
+    def posterior(image, label, choose):
+        segmentation = jax.nn.one_hot(label, config.num_classes, dtype=config.dtype)
+        inputs = jnp.concatenate([segmentation, image.astype(config.dtype)], axis=-1)
+        features = Encoder(**config.widths, name="posterior_encoder")(inputs)
+        hierarchy = LatentHierarchy(
+            **latent_arguments,
+            **config.widths,
+            decode_last=config.posterior_tail,
+            name="posterior",
+        )
+        _, posteriors, latents = hierarchy(features, choose)
+        return posteriors, latents
+
+    def choice(keys, mean, latents):
+        return sampled(keys, mean, num_latent_scales) if latents is None else given(latents)
+
+    def sample(features, keys, mean=False, latents=None):
+        return decode(features, choice(keys, mean, latents))
+
+    def train_outputs(keys, image, label, mean=False, latents=None):
+        posteriors, used = posterior(image, label, choice(keys, mean, latents))
+        prediction = decode(encode(image), given(used))
+        return TrainOutputs(prediction.logits, posteriors, prediction.priors, used)
+
+    def reconstruct(image, label):
+        return train_outputs(None, image, label, mean=True).logits
+
+    def param_shapes():
+        size = 2 ** (config.num_scales - 1)
+        image = jax.ShapeDtypeStruct((1, size, size, config.image_channels), jnp.float32)
+        label = jax.ShapeDtypeStruct((1, size, size), jnp.int32)
+        return jax.eval_shape(hk.transform(reconstruct).init, None, image, label)
+
+    def init(key):
+        return draw_parameters(key, param_shapes())
+
+    def apply(function):
+        return hk.without_apply_rng(hk.transform(function)).apply
+
+    return Network(
+        param_shapes=param_shapes,
+        init=init,
+        encode=apply(encode),
+        sample=apply(sample),
+        reconstruct=apply(reconstruct),
+        train_outputs=apply(train_outputs),
+        num_classes=config.num_classes,
+        num_latent_scales=num_latent_scales,
+        size_multiple=2 ** (config.num_scales - 1),
+        image_channels=config.image_channels,
+    )

@@ -1,0 +1,49 @@
+"""The training objectives of the paper: reconstruction with top-k, KL, GECO, ELBO, weight decay."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpunet_jax.objectives.cross_entropy import Reconstruction, reconstruction_loss
+from hpunet_jax.objectives.elbo import elbo
+from hpunet_jax.objectives.geco import GecoParams, GecoState, geco, lagrange_multiplier
+from hpunet_jax.objectives.kl import batch_kl, kl_divergence
+from hpunet_jax.objectives.objective import Objective, ObjectiveValue
+from hpunet_jax.objectives.top_k import top_k_mask
+from hpunet_jax.objectives.weight_decay import weight_decay
+
+__all__ = [
+    "GecoParams",
+    "GecoState",
+    "Objective",
+    "ObjectiveValue",
+    "Reconstruction",
+    "batch_kl",
+    "build_objective",
+    "elbo",
+    "geco",
+    "kl_divergence",
+    "lagrange_multiplier",
+    "reconstruction_loss",
+    "top_k_mask",
+    "weight_decay",
+]
+
+
+def build_objective(objective: Mapping[str, Any]) -> Objective:
+    """Builds the objective that the `objective` section of a config describes.
+
+    Args:
+      objective: `name` ("geco" or "elbo") with `kappa`, `decay`, `rate`, or `beta`.
+
+    Returns:
+      The objective.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+    name = objective["name"]
+    if name == "geco":
+        return geco(objective["kappa"], objective["decay"], objective["rate"])
+    if name == "elbo":
+        return elbo(objective["beta"])
+    raise ValueError(f"objective.name must be 'geco' or 'elbo', not {name!r}.")

@@ -1,0 +1,93 @@
+"""The reconstruction term: cross-entropy over the worst pixels (Section 2, "Training").
+
+It is summed over pixels and averaged over the batch, since the likelihood factorises over the
+pixels of an image (Appendix D, "Training").
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from hpunet_jax.objectives.top_k import top_k_mask
+
+
+class Reconstruction(NamedTuple):
+    """The reconstruction term L_rec of a batch; scalars are float32.
+
+    Attributes:
+      sum: sum over the selected pixels of an image, averaged over the batch.
+      mean: mean over all selected pixels of the batch; 0 if there are none.
+      num_selected: number of selected pixels of an image, averaged over the batch.
+      mask: float32 [B, H, W], 1 for the selected pixels.
+    """
+
+    sum: jax.Array
+    mean: jax.Array
+    num_selected: jax.Array
+    mask: jax.Array
+
+
+def reconstruction_loss(
+    logits: jax.Array,
+    label: jax.Array,
+    mask: jax.Array,
+    *,
+    top_k: float = 1.0,
+    key: jax.Array | None = None,
+) -> Reconstruction:
+    """Cross-entropy of the labels, over all valid pixels or over the worst of the batch.
+
+    Args:
+      logits: [B, H, W, C].
+      label: int32 [B, H, W].
+      mask: float32 [B, H, W]; 0 for pixels that take no part (padding, ignore).
+      top_k: fraction of the batch's pixels to select, counted over masked pixels too. The paper:
+        0.02; 1 selects every valid pixel.
+      key: selects stochastically: without replacement, with probabilities proportional to the
+        pixels' losses (Gumbel top-k). None selects the highest losses.
+
+    Returns:
+      The loss and what was selected.
+
+    Raises:
+      ValueError: if `top_k` is not in (0, 1].
+    """
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), label)
+    valid = mask > 0
+    if top_k != 1.0:
+        k = num_selected_pixels(loss.size, top_k)
+        noise = 0.0 if key is None else gumbel_noise(jax.random.uniform(key, loss.shape))
+        valid = top_k_mask(selection_scores(loss, noise), valid, k)
+    selected = valid.astype(jnp.float32)
+    total = jnp.sum(jnp.where(valid, loss, 0.0))
+    count = jnp.sum(selected)
+    batch_size = loss.shape[0]
+    return Reconstruction(
+        sum=total / batch_size,
+        mean=total / jnp.maximum(count, 1.0),
+        num_selected=count / batch_size,
+        mask=selected,
+    )
+
+
+def num_selected_pixels(num_pixels: int, top_k: float) -> int:
+    """k = floor(number of pixels x fraction), in float32 as in the official code."""
+    if not 0.0 < top_k <= 1.0:
+        raise ValueError(f"objective.top_k must lie in (0, 1], not {top_k}; 1 turns it off.")
+    return math.floor(np.float32(num_pixels) * np.float32(top_k))
+
+
+def selection_scores(loss: jax.Array, noise: jax.Array | float) -> jax.Array:
+    """The scores whose k highest are selected: log of the normalised loss, plus noise."""
+    loss = jax.lax.stop_gradient(loss)
+    return jnp.log(loss / jnp.sum(loss)) + noise
+
+
+def gumbel_noise(uniform: jax.Array) -> jax.Array:
+    """Turns uniform numbers in [0, 1) into Gumbel noise; never infinite."""
+    tiny = 1e-20
+    return -jnp.log(-jnp.log(uniform + tiny) + tiny)

