@@ -1,7 +1,7 @@
 """The Hierarchical Probabilistic U-Net in JAX: sampling consistent segmentation hypotheses."""
 
-from hpunet_jax.inference import Model, load
+from hpunet_jax.inference import Model, load, load_tf1
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load", "load_tf1"]

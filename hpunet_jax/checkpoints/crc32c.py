@@ -1,4 +1,4 @@
-"""Reading the published weights (footnote in Sec. 1): the checksum that guards TF1 checkpoints.
+"""The published LIDC weights (Sec. 3.2): the checksum that guards TF1 checkpoints.
 
 CRC-32C (Castagnoli, RFC 3720) is linear over GF(2), so the checksum of a buffer needs no loop
 over its bytes: the buffer is folded in half, its first half moved up to its second by the linear

@@ -112,8 +112,8 @@ class Checkpoints:
         except Exception as error:  # Orbax raises whatever its storage layers raise
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise CheckpointError(
-                f"the checkpoint {self.folder / str(step)} cannot be read: its {name!r} is damaged, "
-                f"incomplete or of another config ({reason[0][:200]}). Remove this folder to go "
+                f"the checkpoint {self.folder / str(step)} cannot be read: its {name!r} is "
+                f"damaged, incomplete or of another config ({reason[0][:200]}). Remove this folder to go "
                 "back to the checkpoint before it."
             ) from error
 

@@ -1,4 +1,4 @@
-"""Reading the published weights (footnote in Sec. 1): the sorted table inside a TF1 `.index` file.
+"""The published LIDC weights (Sec. 3.2): the sorted table inside a TF1 `.index` file.
 
 The file is a LevelDB table: data blocks, a block that indexes them, and a 48-byte footer that
 points to the index. The entries of a block share prefixes of their keys with the entry before;

@@ -1,4 +1,4 @@
-"""Reading the published weights (footnote in Sec. 1): TF1 checkpoints without TensorFlow.
+"""The published LIDC weights (Sec. 3.2): TF1 checkpoints without TensorFlow.
 
 A V2 checkpoint ("tensor bundle") with prefix `p` is a table `p.index` of tensor names and where
 their values stand, and the raw values in the shards `p.data-00000-of-0000n`. The table's values

@@ -6,6 +6,7 @@ hierarchy; in a residual block the 3x3 convolutions, the skip's projection, the 
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -118,8 +119,9 @@ def tf1_names(shapes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _in_order(module: str, shapes: Mapping[str, Any]) -> Iterator[str]:
     """Our convolutions of a top-level module, in the order of the official code."""
-    scales = range(sum(len(shape) > 0 for shape in shapes.values()))  # more than there can be
-    for scale in scales:
+    numbered = re.compile(rf"{module}/(?:scale|latent)_(\d+)")
+    scales = {int(match[1]) for match in map(numbered.match, shapes) if match}
+    for scale in sorted(scales):
         block = 0
         while f"{module}/scale_{scale}/block_{block}/conv_0" in shapes:
             prefix = f"{module}/scale_{scale}/block_{block}"

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
 from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
 
 
@@ -147,6 +147,27 @@ def load(directory: str | os.PathLike[str], step: int | None = None) -> Model:
         )
         params = checkpoints.params(like, step)
     return Model(network, params, config)
+
+
+def load_tf1(prefix: str | os.PathLike[str]) -> Model:
+    """Loads a checkpoint of the official TensorFlow 1 release.
+
+    Args:
+      prefix: the checkpoint's path without ".index", for instance "tf_graph_data.ckpt".
+
+    Returns:
+      The same kind of model as `load` gives. Its config has only a `model` section, inferred from
+      the variables; `experiments.import_tf1` makes a complete checkpoint directory.
+
+    Raises:
+      CheckpointError: if the variables are not those of an HPU-Net; it names them.
+      FileNotFoundError, ValueError: if the files are missing or damaged.
+    """
+    checkpoint = read_tf1(prefix)
+    network = build_network(checkpoint.model)
+    params = params_from_tf1(checkpoint.variables, network.param_shapes())
+    config = ml_collections.ConfigDict({"model": dict(checkpoint.model)}).lock()
+    return Model(network, jax.device_put(params), config)
 
 
 def as_unit_images(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Initial weights: orthogonal kernels of gain 1, biases of σ = 0.001 (Appendix D, "Architecture")."""
+"""Initial weights: orthogonal kernels, small random biases (Appendix D, "Architecture")."""
 
 import math
 from collections.abc import Mapping

@@ -51,7 +51,8 @@ def _greatest(holds, bits: int) -> jax.Array:
 
 def _ordered_bits(x: jax.Array) -> jax.Array:
     """Maps float32 to uint32 such that the order is kept; 0 stays below every number."""
-    bits = jax.lax.bitcast_convert_type(x + 0.0, jnp.uint32)  # + 0.0 turns -0.0 into 0.0
+    x = jnp.where(x == 0, 0.0, x)  # -0.0 equals 0.0, but has other bits
+    bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
     negative = (bits >> 31) == 1
     return jnp.where(negative, ~bits, bits | jnp.uint32(1 << 31))
 

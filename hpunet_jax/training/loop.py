@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,6 +40,7 @@ def train(
     config: ml_collections.ConfigDict,
     workdir: str | pathlib.Path,
     batches_from: Callable[[int], ExampleBatches],
+    devices: Sequence[jax.Device] | None = None,
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
@@ -48,6 +49,7 @@ def train(
       workdir: folder for checkpoints, metrics.csv and TensorBoard files.
       batches_from: start step -> endless iterator over batches of examples, the one that an
         uninterrupted run would see from that step on.
+      devices: the devices to train on; None: all there are.
 
     Returns:
       The final state.
@@ -57,7 +59,7 @@ def train(
       FloatingPointError: if the loss becomes NaN or infinite; earlier checkpoints stay.
       ValueError: for a config that does not fit itself, the data or the devices.
     """
-    mesh = meshes.build_mesh(**config.mesh)
+    mesh = meshes.build_mesh(**config.mesh, devices=devices)
     meshes.check_batch(mesh, config.training.batch_size)
     network = build_network(config.model)
     check_image_shape(network, (*config.data.crop, config.model.image_channels), "data.crop")
@@ -83,13 +85,7 @@ def build_draw_batch(config: ml_collections.ConfigDict):
     augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
 
     def draw_batch(key, examples):
-        return training_batch(
-            key,
-            examples,
-            augmentation,
-            num_classes=config.model.num_classes,
-            num_ids=config.data.get("num_ids", None),
-        )
+        return training_batch(key, examples, augmentation, config.data.get("num_ids", None))
 
     return draw_batch
 

@@ -1,6 +1,6 @@
 """The device mesh and how arrays lie on it; one device is a mesh of one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -8,22 +8,25 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
-def build_mesh(data: int = -1, space: int = 1) -> Mesh:
-    """Arranges all devices in a grid with the axes "data" and "space".
+def build_mesh(
+    data: int = -1, space: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """Arranges devices in a grid with the axes "data" and "space".
 
     The batch is split over "data", the rows of its images over "space".
 
     Args:
       data: number of devices along "data"; -1 takes what `space` leaves.
       space: number of devices along "space".
+      devices: the devices; None: all there are.
 
     Returns:
       The mesh.
 
     Raises:
-      ValueError: if the grid does not use all devices.
+      ValueError: unless the grid uses exactly the devices.
     """
-    devices = jax.devices()
+    devices = jax.devices() if devices is None else devices
     if data == -1:
         data = len(devices) // max(space, 1)
     if data < 1 or space < 1 or data * space != len(devices):

@@ -21,6 +21,7 @@ class MetricsLog:
             them again.
         """
         self._path = pathlib.Path(workdir) / FILE_NAME
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._columns: list[str] | None = None
         _keep_rows_until(self._path, start_step)
         self._file = self._path.open("a", newline="")

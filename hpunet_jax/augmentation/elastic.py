@@ -1,0 +1,47 @@
+"""Random elastic deformation: a coarse grid of displacements, smoothly interpolated (D.1)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def cubic_bspline_matrix(size: int, points: int) -> np.ndarray:
+    """Weights of uniform cubic B-splines at the pixels of one axis.
+
+    Args:
+      size: number of pixels; the first lies at the start of the first segment, the last at the
+        end of the last.
+      points: number of control points, at least 4.
+
+    Returns:
+      float32 [size, points]; each row holds four weights that sum to 1.
+    """
+    segments = points - 3
+    position = np.linspace(0.0, segments, size)
+    first = np.minimum(position.astype(int), segments - 1)
+    t = position - first
+    weights = np.stack(
+        [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1
+    )
+    matrix = np.zeros((size, points))
+    np.put_along_axis(matrix, first[:, None] + np.arange(4), weights / 6, axis=1)
+    return matrix.astype(np.float32)
+
+
+def elastic_displacement(
+    key: jax.Array, crop: tuple[int, int], points: int, magnitude: float
+) -> jax.Array:
+    """A smooth random displacement of every pixel.
+
+    Args:
+      key: a random key.
+      crop: height and width.
+      points: control points along each axis.
+      magnitude: standard deviation of the control points' displacements, in pixels.
+
+    Returns:
+      float32 [2, height, width], along (y, x).
+    """
+    control = magnitude * jax.random.normal(key, (2, points, points))
+    rows, columns = (cubic_bspline_matrix(size, points) for size in crop)
+    return jnp.einsum("hp,cpq,wq->chw", rows, control, columns)

@@ -1,0 +1,249 @@
+"""Feeding training and evaluation (App. D): prepared TFDS data sets as numpy batches.
+
+The order of the training examples is a stateless function of (seed, step): each epoch is the
+permutation drawn from (seed, epoch), and batch `s` holds positions `s * batch_size` onwards of
+the endless sequence of epochs. Starting at a later step therefore costs nothing, and a resumed
+run sees exactly what the uninterrupted one would have seen.
+"""
+
+import importlib
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+_BUILDERS = "hpunet_jax.data"
+
+
+def load_builder(
+    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
+) -> tfds.core.DatasetBuilder:
+    """Finds one of our data sets that has been built.
+
+    Args:
+      name: the data set, e.g. 'lidc_phantom', or with a builder config 'lidc_crops/any_count'.
+        Its builder is registered by the module `hpunet_jax/data/<name>.py`.
+      data_dir: TFDS's data directory; None means TFDS's default (~/tensorflow_datasets).
+      **builder_kwargs: passed on to the builder.
+
+    Returns:
+      The prepared builder.
+
+    Raises:
+      ValueError: there is no data set of this name.
+      FileNotFoundError: the data set has not been built in `data_dir`.
+    """
+    module = name.partition("/")[0]
+    path = f"{_BUILDERS}.{module}"
+    if not module.isidentifier() or importlib.util.find_spec(path) is None:
+        raise ValueError(
+            f"There is no data set {name!r}: expected the name of a module in hpunet_jax/data "
+            "that defines a TFDS builder, such as 'lidc_phantom'."
+        )
+    importlib.import_module(path)
+    if module not in tfds.list_builders(with_community_datasets=False):
+        raise ValueError(f"The module {path} defines no TFDS builder; {name!r} is not a data set.")
+    data_dir = None if data_dir is None else os.fspath(data_dir)
+    builder = tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+    if not builder.is_prepared():
+        flag = "" if data_dir is None else f" --data_dir={data_dir}"
+        raise FileNotFoundError(
+            f"The data set {name!r} has not been built: {builder.data_path} does not exist. "
+            f"Build it with: python -m experiments.build_data --name={name}{flag}"
+        )
+    return builder
+
+
+def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
+    """Number of examples in a split.
+
+    Args:
+      builder: a prepared builder.
+      split: e.g. 'train', or a part of one, 'train[:100]'.
+
+    Returns:
+      The number of examples.
+
+    Raises:
+      ValueError: the data set has no such split.
+    """
+    try:
+        return builder.info.splits[split].num_examples
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"The data set {builder.info.full_name} has no split {split!r}: "
+            f"its splits are {', '.join(sorted(builder.info.splits))}."
+        ) from error
+
+
+def train_batches(
+    builder: tfds.core.DatasetBuilder,
+    *,
+    split: str = "train",
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Endless shuffled batches; every epoch holds each example once.
+
+    The encoded examples of the split are kept in memory and decoded as they are drawn.
+
+    Args:
+      builder: a prepared builder.
+      split: the split to draw from; it may be smaller than a batch.
+      batch_size: examples in a batch over all processes, a multiple of `process_count`.
+      seed: determines the order, together with the step; not negative.
+      start_step: the iterator starts at this batch (counted from 0) of the endless sequence.
+      process_index: which of the `process_count` equal parts of each batch to return.
+      process_count: number of processes that share a batch.
+
+    Returns:
+      An iterator over dictionaries of arrays [batch_size / process_count, ...], one for each
+      feature of the data set that is not text, in the types the data set declares.
+
+    Raises:
+      ValueError: an argument is out of range, the split is unknown or empty, or (while
+        iterating) examples of different sizes meet in a batch.
+    """
+    if batch_size < 1 or process_count < 1 or batch_size % process_count:
+        raise ValueError(
+            f"batch_size is {batch_size} for {process_count} processes: expected a positive "
+            "multiple of the number of processes."
+        )
+    if not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index is {process_index}: expected 0 to {process_count - 1}, "
+            f"since there are {process_count} processes."
+        )
+    for field, value in (("seed", seed), ("start_step", start_step)):
+        if value < 0:
+            raise ValueError(f"{field} is {value}: expected 0 or more.")
+    size = num_examples(builder, split)
+    if not size:
+        raise ValueError(f"The split {split!r} of {builder.info.full_name} has no examples.")
+
+    rows = batch_size // process_count
+    first_row = process_index * rows
+
+    def shuffled() -> Iterator[np.ndarray]:
+        epoch, permutation = -1, np.zeros(size, np.int64)
+        for step in itertools.count(start_step):
+            positions = step * batch_size + first_row + np.arange(rows, dtype=np.int64)
+            indices = np.empty(rows, np.int64)
+            for this_epoch in np.unique(positions // size):
+                if this_epoch != epoch:
+                    epoch = this_epoch
+                    permutation = np.random.default_rng([seed, epoch]).permutation(size)
+                inside = positions // size == epoch
+                indices[inside] = permutation[positions[inside] % size]
+            yield indices
+
+    encoded = _encoded_examples(builder, split)
+    decode = _decoder(builder)
+    dataset = tf.data.Dataset.from_generator(
+        shuffled, output_signature=tf.TensorSpec([rows], tf.int64)
+    )
+    dataset = dataset.unbatch().map(
+        lambda index: decode({name: value[index] for name, value in encoded.items()}),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return _numpy_batches(dataset.batch(rows, drop_remainder=True), builder)
+
+
+def eval_batches(
+    builder: tfds.core.DatasetBuilder, *, split: str, batch_size: int, limit: int | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """One pass over a split, always in the same order; the last batch may be smaller.
+
+    Args:
+      builder: a prepared builder.
+      split: the split to read.
+      batch_size: examples in a batch.
+      limit: only this many examples from the start of the split; None means all.
+
+    Returns:
+      An iterator over dictionaries of arrays [B, ...], one for each feature that is not text.
+
+    Raises:
+      ValueError: an argument is out of range, the split is unknown, or (while iterating)
+        examples of different sizes meet in a batch.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}: expected 1 or more.")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}: expected 0 or more, or None for the whole split.")
+    num_examples(builder, split)
+    dataset = builder.as_dataset(
+        split=split, shuffle_files=False, decoders=_skip_decoding(builder), read_config=_in_order()
+    )
+    if limit is not None:
+        dataset = dataset.take(limit)
+    names = _numeric_features(builder)
+    decode = _decoder(builder)
+    dataset = dataset.map(
+        lambda example: decode({name: example[name] for name in names}),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return _numpy_batches(dataset.batch(batch_size), builder)
+
+
+def _numeric_features(builder: tfds.core.DatasetBuilder) -> list[str]:
+    return [
+        name
+        for name, feature in builder.info.features.items()
+        if not isinstance(feature, tfds.features.Text)
+    ]
+
+
+def _skip_decoding(builder: tfds.core.DatasetBuilder) -> dict[str, tfds.decode.Decoder]:
+    return {name: tfds.decode.SkipDecoding() for name in builder.info.features}
+
+
+def _in_order() -> tfds.ReadConfig:
+    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+
+
+def _encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:
+    """The whole split as stored, e.g. PNG files as strings: {feature: [num_examples, ...]}."""
+    encoded = builder.as_dataset(
+        split=split,
+        batch_size=-1,
+        shuffle_files=False,
+        decoders=_skip_decoding(builder),
+        read_config=_in_order(),
+    )
+    return {name: encoded[name] for name in _numeric_features(builder)}
+
+
+def _decoder(
+    builder: tfds.core.DatasetBuilder,
+) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    features = builder.info.features
+    return lambda encoded: {
+        name: features[name].decode_example(value) for name, value in encoded.items()
+    }
+
+
+def _numpy_batches(
+    dataset: tf.data.Dataset, builder: tfds.core.DatasetBuilder
+) -> Iterator[dict[str, np.ndarray]]:
+    options = tf.data.Options()
+    # The accelerator's host has other work to do: leave it some of its cores.
+    options.threading.private_threadpool_size = min(8, os.cpu_count() or 1)
+    options.threading.max_intra_op_parallelism = 1
+    try:
+        yield from dataset.prefetch(2).with_options(options).as_numpy_iterator()
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(
+            f"A batch of {builder.info.full_name} could not be read: its examples must all have "
+            f"one size and be undamaged. TensorFlow says: {error.message}"
+        ) from error

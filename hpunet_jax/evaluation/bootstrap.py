@@ -1,0 +1,72 @@
+"""Table 1: mean and standard deviation over bootstraps with replacement (and random seeds)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Estimate(NamedTuple):
+    """A score with its error.
+
+    Attributes:
+      mean: the mean over images (and runs); NaN if there are none.
+      std: standard deviation of the mean over all bootstraps (of all runs).
+      num_images: number of images that entered.
+    """
+
+    mean: float
+    std: float
+    num_images: int
+
+
+def bootstrap(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> Estimate:
+    """Mean of per-image scores, and how it varies when the images are drawn with replacement.
+
+    Given several runs of the same images (the paper has 10 initializations), the deviation is
+    taken over the bootstraps of all runs together, so that it holds both sources of error. The mean
+    is that of the scores themselves, which the mean of the bootstraps approaches.
+
+    Args:
+      scores: [images] or [runs, images]; images whose score is NaN in any run are left out.
+      num_bootstraps: number of bootstraps.
+      seed: seed of the draws; equal for equal numbers of images, so that scores compared under one
+        seed see the same draws.
+
+    Returns:
+      The estimate.
+
+    Raises:
+      ValueError: for scores of another number of axes, or less than one bootstrap.
+    """
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim not in (1, 2):
+        raise ValueError(
+            f"scores have shape {scores.shape}: expected [images] or [runs, images]."
+        )
+    if num_bootstraps < 1:
+        raise ValueError(f"num_bootstraps is {num_bootstraps}: expected 1 or more.")
+    scores = np.atleast_2d(scores)
+    scores = scores[:, ~np.isnan(scores).any(axis=0)]
+    if not scores.size:
+        return Estimate(np.nan, np.nan, 0)
+    means = bootstrap_means(scores, num_bootstraps, seed)
+    return Estimate(float(scores.mean()), float(means.std()), scores.shape[1])
+
+
+def bootstrap_means(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> np.ndarray:
+    """Means of the scores over images drawn with replacement.
+
+    Args:
+      scores: [runs, images], no NaN.
+      num_bootstraps: number of bootstraps.
+      seed: seed of the draws.
+
+    Returns:
+      float64 [runs, num_bootstraps]; a bootstrap draws the same images for all runs.
+    """
+    num_images = scores.shape[1]
+    drawn = np.random.default_rng(seed).integers(num_images, size=(num_bootstraps, num_images))
+    # How often each image was drawn, so that all means are one matrix product.
+    drawn += num_images * np.arange(num_bootstraps)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=num_bootstraps * num_images)
+    return scores @ counts.reshape(num_bootstraps, num_images).T / num_images

@@ -1,0 +1,128 @@
+"""Appendix B.1: agreement of two sets of segmentations: GED² and Hungarian-matched IoU.
+
+Everything here works on matrices of pairwise IoUs (`iou.pairwise_iou`), never on pixels. `present`
+says which graders annotated an image; the others are as if they did not exist.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+
+class Agreement(NamedTuple):
+    """Scores of each image.
+
+    Attributes:
+      ged2: float64 [B], squared generalized energy distance, lower is better.
+      hungarian_iou: float64 [B], Hungarian-matched IoU, higher is better.
+    """
+
+    ged2: np.ndarray
+    hungarian_iou: np.ndarray
+
+
+def ged_squared(
+    cross: np.ndarray,
+    samples: np.ndarray,
+    graders: np.ndarray,
+    present: np.ndarray | None = None,
+) -> np.ndarray:
+    """Squared generalized energy distance with d = 1 - IoU (Appendix B.1).
+
+        GED² = 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')]
+
+    Each expectation is the mean over all ordered pairs, those of a segmentation with itself
+    included, as is usual in the field (the V-statistic). It is 0 for equal sets and never negative
+    where absences count as 1. Pairs with oneself make small sets look less diverse than what they
+    were drawn from, so even N perfect samples score above 0 on average.
+
+    Args:
+      cross: [B, N, G], IoU of samples and graders.
+      samples: [B, N, N], IoU of samples among themselves.
+      graders: [B, G, G], IoU of graders among themselves.
+      present: bool [B, G]; None means all graders.
+
+    Returns:
+      float64 [B]; NaN for an image without a grader.
+    """
+    weights = _weights(cross, present)
+    diversity_of_graders = np.einsum("bg,bgh,bh->b", weights, _distance(graders), weights)
+    to_graders = np.einsum("bng,bg->bn", _distance(cross), weights).mean(axis=1)
+    return 2 * to_graders - _distance(samples).mean(axis=(1, 2)) - diversity_of_graders
+
+
+def hungarian_iou(cross: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
+    """Mean IoU of the best 1:1 matching of samples and graders (Appendix B.1).
+
+    Both sets are repeated until their sizes are the least common multiple of the two.
+
+    Args:
+      cross: [B, N, G], IoU of samples and graders.
+      present: bool [B, G]; None means all graders.
+
+    Returns:
+      float64 [B]; NaN for an image without a grader.
+    """
+    num_samples = cross.shape[1]
+    result = np.full(len(cross), np.nan)
+    for image, matrix in enumerate(np.asarray(cross, np.float64)):
+        matrix = matrix if present is None else matrix[:, present[image]]
+        num_graders = matrix.shape[1]
+        if num_graders:
+            size = np.lcm(num_samples, num_graders)
+            matrix = matrix.repeat(size // num_samples, 0).repeat(size // num_graders, 1)
+            rows, columns = scipy.optimize.linear_sum_assignment(matrix, maximize=True)
+            result[image] = matrix[rows, columns].mean()
+    return result
+
+
+def leave_one_out(graders: np.ndarray, present: np.ndarray | None = None) -> Agreement:
+    """How well one grader stands for the others: the human reference.
+
+    Each grader in turn is a set of one and is compared with the set of the others; the scores are
+    averaged over graders. A set of one has no diversity to offer, so a model that knows the whole
+    distribution can have a lower GED² than this.
+
+    Args:
+      graders: [B, G, G], IoU of graders among themselves.
+      present: bool [B, G]; None means all graders.
+
+    Returns:
+      The scores; NaN for images with fewer than two graders.
+    """
+    num_images, num_graders = graders.shape[:2]
+    if present is None:
+        present = np.ones((num_images, num_graders), bool)
+    ged2 = np.full((num_images, num_graders), np.nan)
+    matched = np.full((num_images, num_graders), np.nan)
+    for grader in range(num_graders):
+        others = present & (np.arange(num_graders) != grader)
+        one = slice(grader, grader + 1)
+        scored = present[:, grader]
+        ged2[scored, grader] = ged_squared(
+            graders[scored, one], graders[scored, one, one], graders[scored], others[scored]
+        )
+        matched[scored, grader] = hungarian_iou(graders[scored, one], others[scored])
+    return Agreement(_mean_where_defined(ged2), _mean_where_defined(matched))
+
+
+def _distance(iou: np.ndarray) -> np.ndarray:
+    return 1.0 - np.asarray(iou, np.float64)
+
+
+def _weights(cross: np.ndarray, present: np.ndarray | None) -> np.ndarray:
+    """[B, G] summing to 1 over the graders present; NaN where there is none."""
+    num_images, _, num_graders = cross.shape
+    if present is None:
+        present = np.ones((num_images, num_graders), bool)
+    count = present.sum(axis=1, keepdims=True)
+    return np.where(count > 0, present / np.maximum(count, 1), np.nan)
+
+
+def _mean_where_defined(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaNs; NaN if nothing else is left."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)

@@ -1,0 +1,125 @@
+"""Appendix B.2: intersection over union of label maps, per image, foreground classes only.
+
+A class that two maps agree to be absent has no IoU (0 / 0). What it counts as is the task's choice:
+'one' on LIDC, where an empty grading is a finding of its own; 'nan' on SNEMI3D and Cityscapes,
+where such a class does not enter the mean over classes. A class that only one of the maps has
+counts as 0 either way.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+IGNORE = 255
+"""Label of pixels that are not evaluated."""
+
+Absent = Literal["one", "nan"]
+
+
+def pairwise_iou(
+    a: np.ndarray,
+    b: np.ndarray,
+    classes: Sequence[int] = (1,),
+    absent: Absent = "one",
+    ignore: np.ndarray | None = None,
+) -> np.ndarray:
+    """IoU of every map of one set with every map of another, image by image (Appendix B.2).
+
+    Pixels labelled 255 in either map of a pair are left out of that pair. Intersections of all
+    pairs of an image are one matrix product for each class.
+
+    Args:
+      a: integers [N, B, H, W], label maps.
+      b: integers [G, B, H, W], label maps of the same images.
+      classes: the stochastic foreground classes; the IoU is averaged over them.
+      absent: what a class absent in both maps counts as: 'one' for 1, 'nan' to leave it out of
+        the mean over classes.
+      ignore: bool [B, H, W], pixels that are not evaluated; None evaluates all.
+
+    Returns:
+      float64 [B, N, G]; NaN only with absent='nan', for pairs without any of the classes.
+
+    Raises:
+      ValueError: for shapes that do not fit together, or an unknown `absent`.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if a.ndim != 4 or b.ndim != 4 or a.shape[1:] != b.shape[1:]:
+        raise ValueError(
+            f"label maps have shapes {a.shape} and {b.shape}: expected [N, B, H, W] and "
+            "[G, B, H, W] of the same images."
+        )
+    if ignore is not None and np.shape(ignore) != a.shape[1:]:
+        raise ValueError(
+            f"the ignore mask has shape {np.shape(ignore)}: expected {a.shape[1:]}, [B, H, W] of "
+            "the label maps."
+        )
+    if absent not in ("one", "nan"):
+        raise ValueError(f"absent is {absent!r}: expected 'one' or 'nan'.")
+    if not len(classes) or IGNORE in classes:
+        raise ValueError(
+            f"classes is {classes!r}: expected at least one foreground class, and not {IGNORE}, "
+            "which marks pixels that are not evaluated."
+        )
+    result = np.empty((a.shape[1], a.shape[0], b.shape[0]))
+    for image in range(a.shape[1]):  # one at a time: it fits the cache, whatever the batch size
+        maps_a = a[:, image].reshape(a.shape[0], -1)
+        maps_b = b[:, image].reshape(b.shape[0], -1)
+        if ignore is not None:
+            keep = ~np.asarray(ignore[image], bool).ravel()
+            maps_a, maps_b = maps_a[:, keep], maps_b[:, keep]
+        result[image] = _pairs_of_one_image(maps_a, maps_b, classes, absent)
+    return result
+
+
+def iou(
+    a: np.ndarray,
+    b: np.ndarray,
+    classes: Sequence[int] = (1,),
+    absent: Absent = "one",
+    ignore: np.ndarray | None = None,
+) -> np.ndarray:
+    """IoU of two label maps for each image, e.g. of a grading and its reconstruction.
+
+    Args:
+      a: integers [B, H, W].
+      b: integers [B, H, W].
+      classes: see `pairwise_iou`.
+      absent: see `pairwise_iou`.
+      ignore: see `pairwise_iou`.
+
+    Returns:
+      float64 [B].
+
+    Raises:
+      ValueError: see `pairwise_iou`.
+    """
+    return pairwise_iou(np.asarray(a)[None], np.asarray(b)[None], classes, absent, ignore)[:, 0, 0]
+
+
+def _pairs_of_one_image(
+    a: np.ndarray, b: np.ndarray, classes: Sequence[int], absent: Absent
+) -> np.ndarray:
+    """a: [N, pixels], b: [G, pixels] -> [N, G]."""
+    valid_a, valid_b = a != IGNORE, b != IGNORE
+    everything_valid = valid_a.all() and valid_b.all()
+    if not everything_valid:
+        valid_a, valid_b = valid_a.astype(np.float32), valid_b.astype(np.float32)
+
+    total = np.zeros((len(a), len(b)))
+    counted = np.zeros((len(a), len(b)))
+    for label in classes:
+        # float32 counts are exact up to 2^24 pixels, and its products are the fast ones
+        in_a, in_b = (a == label).astype(np.float32), (b == label).astype(np.float32)
+        intersection = in_a @ in_b.T
+        if everything_valid:
+            areas = in_a.sum(axis=1)[:, None] + in_b.sum(axis=1)[None, :]
+        else:
+            areas = in_a @ valid_b.T + valid_a @ in_b.T
+        union = areas - intersection
+        present = union > 0
+        ratio = np.divide(intersection, union, out=np.ones(union.shape), where=present)
+        enters = present | (absent == "one")
+        total += np.where(enters, ratio, 0.0)
+        counted += enters
+    return np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0)

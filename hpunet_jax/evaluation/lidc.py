@@ -1,0 +1,297 @@
+"""Appendices B and C: the evaluation protocol of LIDC-IDRI, for any data set of several graders.
+
+Each test image is scored by how well 16 samples agree with its graders (GED², Hungarian-matched
+IoU) and by how well their gradings are reconstructed. Rows computed from the same data stand
+beside the model:
+
+  human               one grader against the others
+  thresholded_mean    the most probable class of the model's marginal, the mean of its samples
+  training_marginal   the most frequent class of the training masks, whatever the image
+  independent_pixels  the model's marginal sampled in every pixel on its own
+
+The last three know (at best) each pixel's distribution, but not how pixels depend on each other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+import tqdm
+
+from hpunet_jax.evaluation.distribution import (
+    Agreement,
+    ged_squared,
+    hungarian_iou,
+    leave_one_out,
+)
+from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.evaluation.scores import Scores
+
+Examples = Mapping[str, np.ndarray]
+
+
+class Segmenter(Protocol):
+    """What is evaluated: `hpunet_jax.Model`, or anything that samples and reconstructs alike."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def sample(
+        self, images: np.ndarray, num_samples: int, seed: int, *, probabilities: bool
+    ) -> np.ndarray: ...
+
+    def reconstruct(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray: ...
+
+
+def evaluate(
+    model: Segmenter,
+    batches: Iterable[Examples],
+    *,
+    crop: tuple[int, int],
+    num_samples: int = 16,
+    seed: int = 0,
+    num_images: int | None = None,
+    training_frequencies: np.ndarray | None = None,
+) -> Scores:
+    """Scores every image of a split.
+
+    Args:
+      model: the model.
+      batches: examples with `image` uint8 [B, H, W, channels] and `masks` uint8 [B, H, W, G], whose
+        values are classes, 255 where a pixel is not evaluated; a plane that is 255 everywhere is a
+        grader who did not annotate this image. Only the last batch may be smaller than the others.
+      crop: height and width of the centre crop that is evaluated.
+      num_samples: number of samples N.
+      seed: seed of the samples and of the independent pixels.
+      num_images: number of images, for the progress bar.
+      training_frequencies: [h, w, C], how often each class was drawn in each pixel of the training
+        crops (`class_frequencies`); with it, the row `training_marginal` is computed.
+
+    Returns:
+      The scores of each image, under the rows above and `model`.
+
+    Raises:
+      ValueError: if there are no images, one has no grader, or a mask has a class the model does
+        not know.
+    """
+    parts: list[dict[str, dict[str, np.ndarray]]] = []
+    subset_b: list[np.ndarray] = []
+    batch_size = first = 0
+    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
+        for batch in batches:
+            images, masks = _read(batch, crop, model.num_classes, first)
+            batch_size = batch_size or len(images)
+            present = _present(masks)
+            rows = _score_batch(
+                _FullBatches(model, batch_size),
+                images,
+                masks,
+                present,
+                num_samples,
+                [seed, first],
+                training_frequencies,
+            )
+            parts.append(rows)
+            subset_b.append(marked_by_all(masks, present))
+            first += len(images)
+            bar.update(len(images))
+    if not parts:
+        raise ValueError("there are no images to evaluate: the split is empty.")
+    joined = {
+        row: {
+            metric: np.concatenate([part[row][metric] for part in parts]) for metric in parts[0][row]
+        }
+        for row in parts[0]
+    }
+    settings = {"num_samples": num_samples, "seed": seed, "crop": list(crop)}
+    return Scores(joined, np.concatenate(subset_b), settings)
+
+
+def class_frequencies(
+    batches: Iterable[Examples], *, crop: tuple[int, int], num_classes: int
+) -> np.ndarray:
+    """How often each class is drawn in each pixel of the crop: the training-time marginal.
+
+    Args:
+      batches: examples as for `evaluate`, usually one pass over the training split.
+      crop: height and width of the centre crop.
+      num_classes: number of classes C.
+
+    Returns:
+      float64 [h, w, C], summing to 1 over the classes; class 0 where nothing was drawn at all.
+
+    Raises:
+      ValueError: see `evaluate`.
+    """
+    counts = np.zeros((*crop, num_classes))
+    first = 0
+    for batch in batches:
+        images, masks = _read(batch, crop, num_classes, first)
+        for label in range(num_classes):
+            counts[..., label] += (masks == label).sum(axis=(0, 1))
+        first += len(images)
+    total = counts.sum(axis=-1, keepdims=True)
+    nothing = np.eye(num_classes)[0]
+    return np.where(total > 0, counts / np.maximum(total, 1), nothing)
+
+
+def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Subset B (Appendix C): images in which each grader marked something, within the crop.
+
+    Args:
+      masks: [G, B, H, W].
+      present: bool [B, G], the graders who annotated the image.
+
+    Returns:
+      bool [B].
+    """
+    marked = ((masks != 0) & (masks != IGNORE)).any(axis=(2, 3)).T
+    return (marked | ~present).all(axis=1)
+
+
+def independent_pixels(marginal: np.ndarray, num_samples: int, seed: list[int]) -> np.ndarray:
+    """Samples every pixel on its own from its class probabilities.
+
+    Args:
+      marginal: [B, H, W, C], summing to 1 over the classes.
+      num_samples: number of samples N.
+      seed: [seed, number of the first image]; each image has its own stream, whatever the batches.
+
+    Returns:
+      uint8 [N, B, H, W].
+    """
+    run, first = seed
+    size = (num_samples, *marginal.shape[1:3])
+    uniform = np.stack(
+        [
+            np.random.default_rng([run, first + image]).random(size, np.float32)
+            for image in range(len(marginal))
+        ],
+        axis=1,
+    )
+    labels = np.zeros(uniform.shape, np.uint8)
+    for below in np.moveaxis(np.cumsum(marginal, axis=-1), -1, 0)[:-1]:
+        labels += uniform >= below
+    return labels
+
+
+def centre_crop(array: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
+    """The middle of [B, H, W, ...]; one pixel nearer to the top left where it does not come out.
+
+    Raises:
+      ValueError: if the crop is larger than the images.
+    """
+    (height, width), (h, w) = array.shape[1:3], crop
+    if h > height or w > width:
+        raise ValueError(
+            f"the images are {height}x{width}, smaller than the crop of {h}x{w} to be evaluated: "
+            "choose a smaller config.data.crop."
+        )
+    top, left = (height - h) // 2, (width - w) // 2
+    return array[:, top : top + h, left : left + w]
+
+
+class _FullBatches:
+    """Fills up the last batch, so that the model is not compiled for another batch size."""
+
+    def __init__(self, model: Segmenter, batch_size: int):
+        self._model, self._size = model, batch_size
+
+    def sample(self, images: np.ndarray, num_samples: int, seed: list[int]) -> np.ndarray:
+        # Image j of a batch sees the same noise in each call: the seed has to differ.
+        word = int(np.random.SeedSequence(seed).generate_state(1)[0]) >> 1
+        samples = self._model.sample(self._fill(images), num_samples, word, probabilities=True)
+        return np.asarray(samples)[:, : len(images)]
+
+    def reconstruct(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        rebuilt = self._model.reconstruct(self._fill(images), self._fill(labels))
+        return np.asarray(rebuilt)[: len(images)]
+
+    def _fill(self, array: np.ndarray) -> np.ndarray:
+        missing = max(0, self._size - len(array))
+        return np.concatenate([array, array[-1:].repeat(missing, axis=0)])
+
+
+def _score_batch(
+    model: _FullBatches,
+    images: np.ndarray,
+    masks: np.ndarray,
+    present: np.ndarray,
+    num_samples: int,
+    seed: list[int],
+    training_frequencies: np.ndarray | None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """{row: {metric: [B]}} for masks [G, B, H, W]."""
+    probabilities = model.sample(images, num_samples, seed)
+    marginal = probabilities.mean(axis=0)
+    num_classes = marginal.shape[-1]
+    predictions = {
+        "model": probabilities.argmax(axis=-1),
+        "thresholded_mean": marginal.argmax(axis=-1)[None],
+        "independent_pixels": independent_pixels(marginal, num_samples, seed),
+    }
+    if training_frequencies is not None:
+        _check_frequencies(training_frequencies, marginal.shape)
+        labels = training_frequencies.argmax(axis=-1)
+        predictions["training_marginal"] = np.broadcast_to(labels, (1, *marginal.shape[:3]))
+
+    classes = range(1, num_classes)
+    among_graders = pairwise_iou(masks, masks, classes)
+    rows = {"human": leave_one_out(among_graders, present)._asdict()}
+    for row, labels in predictions.items():
+        cross = pairwise_iou(labels, masks, classes)
+        among_samples = pairwise_iou(labels, labels, classes)
+        rows[row] = Agreement(
+            ged_squared(cross, among_samples, among_graders, present),
+            hungarian_iou(cross, present),
+        )._asdict()
+    rows["model"]["reconstruction_iou"] = _reconstruction_iou(model, images, masks, present)
+    return rows
+
+
+def _reconstruction_iou(
+    model: _FullBatches, images: np.ndarray, masks: np.ndarray, present: np.ndarray
+) -> np.ndarray:
+    """[B]: mean over the graders present of the IoU of a grading and its reconstruction."""
+    total = np.zeros(len(images))
+    for grading, has_grading in zip(masks, present.T, strict=True):
+        rebuilt = model.reconstruct(images, np.where(grading == IGNORE, 0, grading))
+        classes = range(1, model.num_classes)
+        total += np.where(has_grading, iou(rebuilt, grading, classes), 0.0)
+    return total / present.sum(axis=1)
+
+
+def _read(
+    batch: Examples, crop: tuple[int, int], num_classes: int, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Crops, and brings the graders to the front: [B, h, w, channels] and [G, B, h, w]."""
+    images = centre_crop(batch["image"], crop)
+    masks = centre_crop(batch["masks"], crop)
+    wrong = (masks >= num_classes) & (masks != IGNORE)
+    if wrong.any():
+        image = first + int(np.argwhere(wrong)[0, 0])
+        raise ValueError(
+            f"the masks of image {image} have the class {masks[wrong][0]}, but the model knows the "
+            f"classes 0 to {num_classes - 1} (and {IGNORE} for pixels to ignore)."
+        )
+    masks = np.ascontiguousarray(np.moveaxis(masks, -1, 0))
+    if not (has_grader := _present(masks).any(axis=1)).all():
+        image = first + int(np.argmin(has_grader))
+        raise ValueError(
+            f"image {image} has no grader: all of its masks are {IGNORE} everywhere. Leave it out "
+            "of the data set."
+        )
+    return images, masks
+
+
+def _present(masks: np.ndarray) -> np.ndarray:
+    """bool [B, G]: the graders who annotated the image."""
+    return (masks != IGNORE).any(axis=(2, 3)).T
+
+
+def _check_frequencies(frequencies: np.ndarray, marginal_shape: tuple[int, ...]) -> None:
+    if frequencies.shape != marginal_shape[1:]:
+        raise ValueError(
+            f"training_frequencies have shape {frequencies.shape}: expected {marginal_shape[1:]}, "
+            "[h, w, C] of the evaluated crop."
+        )

@@ -1,0 +1,140 @@
+"""The loop: resuming, refusing, and what it leaves on disk."""
+
+import csv
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from hpunet_jax import load
+from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.training import train as train_on
+from hpunet_jax.training.metrics_log import FILE_NAME
+
+
+@pytest.fixture
+def batches_from(examples):
+    """A data set whose batches depend on the step, as the pipeline's do."""
+
+    def start(step):
+        for i in itertools.count(step):
+            yield {name: np.roll(array, i, axis=0) for name, array in examples.items()}
+
+    return start
+
+
+class PowerCut(Exception):
+    """Ends a run between two steps."""
+
+
+def train(config, workdir, batches_from):
+    """Trains on one device, which compiles fastest."""
+    return train_on(config, workdir, batches_from, devices=jax.devices()[:1])
+
+
+def until(batches_from, last_step):
+    """The same batches, with a power cut after `last_step`."""
+
+    def start(step):
+        yield from itertools.islice(batches_from(step), last_step - step)
+        raise PowerCut
+
+    return start
+
+
+def with_fields(config, **fields):
+    copy = config.copy_and_resolve_references()
+    copy.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return copy
+
+
+def metrics(workdir):
+    with (workdir / FILE_NAME).open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "images_per_second"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_config, batches_from):
+    whole = train(tiny_config, tmp_path / "whole", batches_from)
+    with pytest.raises(PowerCut):
+        train(tiny_config, tmp_path / "parts", until(batches_from, 3))  # saved at step 2
+    resumed = train(tiny_config, tmp_path / "parts", batches_from)
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+    rows = metrics(tmp_path / "whole")
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    assert rows == metrics(tmp_path / "parts")
+    assert {"loss", "reconstruction_per_pixel", "lagrange_multiplier", "kl_0", "kl_1", "kl_sum",
+            "learning_rate", "moving_average_per_pixel"} <= rows[0].keys()
+
+
+def test_a_finished_run_is_left_alone(tmp_path, tiny_config, batches_from):
+    final = train(tiny_config, tmp_path, batches_from)
+    again = train(tiny_config, tmp_path, batches_from)
+    jax.tree.map(np.testing.assert_array_equal, final, again)
+    assert len(metrics(tmp_path)) == 4
+
+
+def test_training_lowers_the_loss(tmp_path, tiny_config, batches_from):
+    config = with_fields(
+        tiny_config,
+        training__steps=100,
+        training__checkpoint_every=100,
+        optimizer__learning_rate__initial=1e-2,
+        objective__top_k=1.0,
+    )
+    train(config, tmp_path, batches_from)
+    losses = [float(row["reconstruction_per_pixel"]) for row in metrics(tmp_path)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_the_same_step_serves_one_device_and_four(tmp_path, tiny_config, batches_from):
+    one = train(tiny_config, tmp_path / "1", batches_from)
+    four = train_on(tiny_config, tmp_path / "4", batches_from, devices=jax.devices()[:4])
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_workdir_of_another_config_is_refused_and_kept(tmp_path, tiny_config, batches_from):
+    train(tiny_config, tmp_path, batches_from)
+    other = with_fields(tiny_config, model__base_channels=6)
+    with pytest.raises(CheckpointError, match="model.base_channels is 4 there and 6 here"):
+        train(other, tmp_path, batches_from)
+    assert load(tmp_path).config.model.base_channels == 4
+
+
+def test_a_nan_loss_ends_the_run_and_keeps_the_earlier_checkpoint(
+    tmp_path, tiny_config, batches_from
+):
+    def broken(step):
+        for batch in batches_from(step):
+            bad = np.full(batch["image"].shape, np.nan, np.float32)
+            yield {**batch, "image": batch["image"] / np.float32(255) if step < 2 else bad}
+            step += 1
+
+    with pytest.raises(FloatingPointError, match=r"at step 3 .*; the checkpoint of step 2 is kept"):
+        train(tiny_config, tmp_path, broken)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2]
+
+
+def test_a_diverging_loss_names_the_step_and_the_ways_out(tmp_path, tiny_config, batches_from):
+    config = with_fields(tiny_config, optimizer__learning_rate__initial=1e30, training__steps=8)
+    with pytest.raises(FloatingPointError, match=r"at step \d+ .*is not finite; .*learning_rate"):
+        train(config, tmp_path, batches_from)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    tmp_path, tiny_config, batches_from
+):
+    for fields, message in (
+        ({"data__crop": (20, 16)}, "multiples of 8"),
+        ({"mesh__data": 3}, "does not make 1 devices"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(with_fields(tiny_config, **fields), tmp_path / "new", batches_from)
+    with pytest.raises(ValueError, match="batch_size=6 does not divide evenly over mesh.data=4"):
+        train_on(with_fields(tiny_config, training__batch_size=6), tmp_path / "new", batches_from)
+    assert not (tmp_path / "new").exists()
