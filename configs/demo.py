@@ -17,6 +17,8 @@ def get_config() -> ml_collections.ConfigDict:
     config = lidc_hpunet.get_config().unlock()
     config.data.name = "lidc_phantom"
     config.data.crop = (64, 64)
+    config.data.augmentation.translate = 8.0
+    config.data.augmentation.elastic = 1.0
 
     config.model.num_scales = 6
     config.model.base_channels = 12

@@ -22,6 +22,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.dir = "datasets"  # where data sets are built and looked for
     config.data.crop = (128, 128)
     config.data.augmentation = ml_collections.ConfigDict()
+    config.data.augmentation.translate = 16.0  # greatest shift of the crop, in pixels
+    config.data.augmentation.mirror = True
+    config.data.augmentation.rotation = 180.0  # greatest angle, in degrees
+    config.data.augmentation.shear = 0.1
+    config.data.augmentation.scale = (0.8, 1.25)
+    config.data.augmentation.elastic = 3.0  # of the control points, in pixels
+    config.data.augmentation.elastic_points = 6
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "hpunet"

@@ -13,7 +13,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
-from hpunet_jax.figures import curves_figure, save_figure
+from hpunet_jax.figures import curves_figure, read_metrics, save_figure
 from hpunet_jax.training import train
 from hpunet_jax.training.metrics_log import FILE_NAME
 
@@ -38,7 +38,8 @@ def main(_) -> None:
         )
 
     train(config, workdir, batches_from)
-    figure = curves_figure([workdir / FILE_NAME], kappa=config.objective.get("kappa", None))
+    kappa = config.objective.kappa if config.objective.name == "geco" else None
+    figure = curves_figure([read_metrics(workdir / FILE_NAME)], kappa=kappa)
     save_figure(figure, workdir / "curves.png")
     print(f"curves: {workdir / 'curves.png'}")
 

@@ -2,6 +2,5 @@
 
 from hpunet_jax.augmentation.augment import Augmentation, training_batch
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.augmentation.crop import centre_crop
 
-__all__ = ["Augmentation", "Batch", "centre_crop", "training_batch"]
+__all__ = ["Augmentation", "Batch", "training_batch"]

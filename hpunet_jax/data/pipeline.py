@@ -20,10 +20,10 @@ import tensorflow_datasets as tfds
 _BUILDERS = "hpunet_jax.data"
 
 
-def load_builder(
+def find_builder(
     name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
 ) -> tfds.core.DatasetBuilder:
-    """Finds one of our data sets that has been built.
+    """Finds one of our data sets, whether it has been built or not.
 
     Args:
       name: the data set, e.g. 'lidc_phantom', or with a builder config 'lidc_crops/any_count'.
@@ -32,11 +32,10 @@ def load_builder(
       **builder_kwargs: passed on to the builder.
 
     Returns:
-      The prepared builder.
+      The builder.
 
     Raises:
       ValueError: there is no data set of this name.
-      FileNotFoundError: the data set has not been built in `data_dir`.
     """
     module = name.partition("/")[0]
     path = f"{_BUILDERS}.{module}"
@@ -49,7 +48,27 @@ def load_builder(
     if module not in tfds.list_builders(with_community_datasets=False):
         raise ValueError(f"The module {path} defines no TFDS builder; {name!r} is not a data set.")
     data_dir = None if data_dir is None else os.fspath(data_dir)
-    builder = tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+    return tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+
+
+def load_builder(
+    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
+) -> tfds.core.DatasetBuilder:
+    """Finds one of our data sets that has been built.
+
+    Args:
+      name: as for `find_builder`.
+      data_dir: as for `find_builder`.
+      **builder_kwargs: passed on to the builder.
+
+    Returns:
+      The prepared builder.
+
+    Raises:
+      ValueError: there is no data set of this name.
+      FileNotFoundError: the data set has not been built in `data_dir`.
+    """
+    builder = find_builder(name, data_dir, **builder_kwargs)
     if not builder.is_prepared():
         flag = "" if data_dir is None else f" --data_dir={data_dir}"
         raise FileNotFoundError(

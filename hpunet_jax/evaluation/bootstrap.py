@@ -40,9 +40,7 @@ def bootstrap(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> 
     """
     scores = np.asarray(scores, np.float64)
     if scores.ndim not in (1, 2):
-        raise ValueError(
-            f"scores have shape {scores.shape}: expected [images] or [runs, images]."
-        )
+        raise ValueError(f"scores have shape {scores.shape}: expected [images] or [runs, images].")
     if num_bootstraps < 1:
         raise ValueError(f"num_bootstraps is {num_bootstraps}: expected 1 or more.")
     scores = np.atleast_2d(scores)

@@ -111,7 +111,7 @@ def _pairs_of_one_image(
     for label in classes:
         # float32 counts are exact up to 2^24 pixels, and its products are the fast ones
         in_a, in_b = (a == label).astype(np.float32), (b == label).astype(np.float32)
-        intersection = in_a @ in_b.T
+        intersection = (in_a @ in_b.T).astype(np.float64)
         if everything_valid:
             areas = in_a.sum(axis=1)[:, None] + in_b.sum(axis=1)[None, :]
         else:

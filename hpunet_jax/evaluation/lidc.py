@@ -12,7 +12,7 @@ beside the model:
 The last three know (at best) each pixel's distribution, but not how pixels depend on each other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from hpunet_jax.evaluation.distribution import (
     hungarian_iou,
     leave_one_out,
 )
+from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
 from hpunet_jax.evaluation.scores import Scores
 
@@ -98,10 +99,8 @@ def evaluate(
     if not parts:
         raise ValueError("there are no images to evaluate: the split is empty.")
     joined = {
-        row: {
-            metric: np.concatenate([part[row][metric] for part in parts]) for metric in parts[0][row]
-        }
-        for row in parts[0]
+        row: {name: np.concatenate([part[row][name] for part in parts]) for name in metrics}
+        for row, metrics in parts[0].items()
     }
     settings = {"num_samples": num_samples, "seed": seed, "crop": list(crop)}
     return Scores(joined, np.concatenate(subset_b), settings)
@@ -147,32 +146,6 @@ def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
     """
     marked = ((masks != 0) & (masks != IGNORE)).any(axis=(2, 3)).T
     return (marked | ~present).all(axis=1)
-
-
-def independent_pixels(marginal: np.ndarray, num_samples: int, seed: list[int]) -> np.ndarray:
-    """Samples every pixel on its own from its class probabilities.
-
-    Args:
-      marginal: [B, H, W, C], summing to 1 over the classes.
-      num_samples: number of samples N.
-      seed: [seed, number of the first image]; each image has its own stream, whatever the batches.
-
-    Returns:
-      uint8 [N, B, H, W].
-    """
-    run, first = seed
-    size = (num_samples, *marginal.shape[1:3])
-    uniform = np.stack(
-        [
-            np.random.default_rng([run, first + image]).random(size, np.float32)
-            for image in range(len(marginal))
-        ],
-        axis=1,
-    )
-    labels = np.zeros(uniform.shape, np.uint8)
-    for below in np.moveaxis(np.cumsum(marginal, axis=-1), -1, 0)[:-1]:
-        labels += uniform >= below
-    return labels
 
 
 def centre_crop(array: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
@@ -226,37 +199,43 @@ def _score_batch(
     marginal = probabilities.mean(axis=0)
     num_classes = marginal.shape[-1]
     predictions = {
-        "model": probabilities.argmax(axis=-1),
-        "thresholded_mean": marginal.argmax(axis=-1)[None],
-        "independent_pixels": independent_pixels(marginal, num_samples, seed),
+        "model": probabilities.argmax(axis=-1).astype(np.uint8),
+        "thresholded_mean": marginal.argmax(axis=-1).astype(np.uint8)[None],
     }
     if training_frequencies is not None:
         _check_frequencies(training_frequencies, marginal.shape)
-        labels = training_frequencies.argmax(axis=-1)
+        labels = training_frequencies.argmax(axis=-1).astype(np.uint8)
         predictions["training_marginal"] = np.broadcast_to(labels, (1, *marginal.shape[:3]))
+    predictions["independent_pixels"] = independent_pixels(marginal, num_samples, seed)
 
     classes = range(1, num_classes)
     among_graders = pairwise_iou(masks, masks, classes)
-    rows = {"human": leave_one_out(among_graders, present)._asdict()}
-    for row, labels in predictions.items():
+
+    def agreement(labels: np.ndarray) -> dict[str, np.ndarray]:
         cross = pairwise_iou(labels, masks, classes)
         among_samples = pairwise_iou(labels, labels, classes)
-        rows[row] = Agreement(
-            ged_squared(cross, among_samples, among_graders, present),
-            hungarian_iou(cross, present),
-        )._asdict()
-    rows["model"]["reconstruction_iou"] = _reconstruction_iou(model, images, masks, present)
-    return rows
+        ged2 = ged_squared(cross, among_samples, among_graders, present)
+        return Agreement(ged2, hungarian_iou(cross, present))._asdict()
+
+    rebuilt = _reconstruction_iou(model, images, masks, present, classes)
+    return {
+        "model": {**agreement(predictions.pop("model")), "reconstruction_iou": rebuilt},
+        "human": leave_one_out(among_graders, present)._asdict(),
+        **{row: agreement(labels) for row, labels in predictions.items()},
+    }
 
 
 def _reconstruction_iou(
-    model: _FullBatches, images: np.ndarray, masks: np.ndarray, present: np.ndarray
+    model: _FullBatches,
+    images: np.ndarray,
+    masks: np.ndarray,
+    present: np.ndarray,
+    classes: Sequence[int],
 ) -> np.ndarray:
     """[B]: mean over the graders present of the IoU of a grading and its reconstruction."""
     total = np.zeros(len(images))
     for grading, has_grading in zip(masks, present.T, strict=True):
         rebuilt = model.reconstruct(images, np.where(grading == IGNORE, 0, grading))
-        classes = range(1, model.num_classes)
         total += np.where(has_grading, iou(rebuilt, grading, classes), 0.0)
     return total / present.sum(axis=1)
 

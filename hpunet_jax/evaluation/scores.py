@@ -74,9 +74,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         ) from error
 
 
-def summarize(
-    runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0
-) -> dict[str, Any]:
+def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Means and bootstrap errors over images, and over the seeds of several runs (Table 1).
 
     Args:

@@ -1,0 +1,119 @@
+"""Tables like Table 1 from the results of an evaluation, for the terminal and for Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ROWS = {
+    "model": "the model's samples",
+    "human": "one grader against the others",
+    "thresholded_mean": "thresholded mean of the samples",
+    "training_marginal": "thresholded mean of the training masks",
+    "independent_pixels": "independent pixels",
+}
+_METRICS = {
+    "ged2": "GED² ↓",
+    "hungarian_iou": "Hungarian IoU ↑",
+    "reconstruction_iou": "IoU_rec ↑",
+}
+_NOTE = (
+    "↓ lower is better, ↑ higher is better; mean ± standard deviation over {bootstraps} bootstraps"
+)
+_UNDEFINED = "–"
+
+
+def results_table(results: Mapping[str, Any]) -> str:
+    """The results as aligned plain text, all images first, then subset B.
+
+    Args:
+      results: what `scores.summarize` gives, or the same read from evaluation.json.
+
+    Returns:
+      Several lines, without a final line break.
+    """
+    parts = []
+    for caption, rows in _sections(results):
+        metrics = _metrics_of(rows)
+        table = [[caption, *(_METRICS.get(name, name) for name in metrics)]]
+        table += [[_row_label(row), *_cells(values, metrics)] for row, values in rows.items()]
+        parts.append(_aligned(table))
+    return "\n\n".join([*parts, _note(results)])
+
+
+def markdown_table(results: Mapping[str, Any]) -> str:
+    """The results as one Markdown table; subset B stands in the columns on the right.
+
+    Args:
+      results: as for `results_table`.
+
+    Returns:
+      Several lines, without a final line break.
+    """
+    everything, subset_b = (rows for _, rows in _sections(results))
+    columns = [(name, everything, "all images") for name in _metrics_of(everything)]
+    columns += [(name, subset_b, "subset B") for name in _metrics_of(subset_b)]
+    header = [f"{_METRICS.get(name, name)}<br>{images}" for name, _, images in columns]
+    lines = [["", *header], ["---", *("---:" for _ in columns)]]
+    for row in everything:
+        cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
+        lines.append([_row_label(row), *cells])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    counts = results["counts"]
+    images = (
+        f"{counts['images']:,} images, {counts['subset_b']:,} in subset B (all graders marked it)"
+    )
+    return f"{table}\n\n{images}; {_note(results)}"
+
+
+def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(caption, rows) of all images and of subset B."""
+    counts = results["counts"]
+    other = ("subset_b", "counts", "settings")
+    rows = {name: value for name, value in results.items() if name not in other}
+    return [
+        (f"all {counts['images']:,} images", rows),
+        (f"subset B: {counts['subset_b']:,} images", results["subset_b"]),
+    ]
+
+
+def _metrics_of(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Every metric that some row has, in the order of their first mention."""
+    return list(dict.fromkeys(metric for values in rows.values() for metric in values))
+
+
+def _row_label(row: str) -> str:
+    return _ROWS.get(row, row.replace("_", " "))
+
+
+def _cells(values: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> list[str]:
+    def cell(metric: str) -> str:
+        value = values.get(metric)
+        if value is None:
+            return ""
+        if value["mean"] is None:
+            return _UNDEFINED
+        return f"{value['mean']:.3f} ± {value['std']:.3f}"
+
+    return [cell(metric) for metric in metrics]
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> str:
+    """First column to the left, the others to the right, a rule under the header."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "   ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in table
+    ]
+    lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def _note(results: Mapping[str, Any]) -> str:
+    bootstraps, runs = results["settings"]["bootstraps"], results["counts"]["runs"]
+    seeds = f" of each of {runs} runs" if runs > 1 else ""
+    return (
+        "↓ lower is better, ↑ higher is better; "
+        f"mean ± standard deviation over {bootstraps:,} bootstraps{seeds}."
+    )

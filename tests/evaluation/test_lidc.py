@@ -1,0 +1,208 @@
+import jax
+import numpy as np
+import pytest
+
+from hpunet_jax.evaluation import lidc
+from hpunet_jax.evaluation.iou import IGNORE, iou
+from hpunet_jax.inference import Model
+from hpunet_jax.networks import build_network
+
+CROP = (12, 12)
+
+
+class Discs:
+    """Samples discs of random radius around the middle; reconstructs all but the first column."""
+
+    def __init__(self, num_classes=2):
+        self.num_classes = num_classes
+        self.calls = []
+
+    def sample(self, images, num_samples, seed, *, probabilities):
+        assert probabilities
+        self.calls.append((len(images), seed))
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[: images.shape[1], : images.shape[2]] - 5.5
+        radius = rng.uniform(0, 6, (num_samples, len(images), 1, 1))
+        inside = np.hypot(y, x) < radius
+        label = inside * rng.integers(1, self.num_classes, radius.shape)
+        return np.eye(self.num_classes, dtype=np.float32)[label]
+
+    def reconstruct(self, images, labels):
+        assert labels.shape == images.shape[:3]
+        assert labels.max() < self.num_classes
+        rebuilt = labels.copy()
+        rebuilt[:, :, 0] = 0
+        return rebuilt
+
+
+def batches_of(images, masks, size):
+    for start in range(0, len(images), size):
+        yield {"image": images[start : start + size], "masks": masks[start : start + size]}
+
+
+@pytest.fixture
+def data():
+    """Seven images of 16x16 with four gradings; images 2 and 5 have empty ones."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:16, :16] - 7.5
+    masks = np.hypot(y, x)[None, ..., None] < rng.uniform(2, 5, (7, 1, 1, 4))
+    masks[2, ..., 1] = masks[5, ..., :3] = False
+    return rng.integers(0, 255, (7, 16, 16, 1), dtype=np.uint8), masks.astype(np.uint8)
+
+
+def evaluate(data, model=None, size=3, **options):
+    return lidc.evaluate(model or Discs(), batches_of(*data, size), crop=CROP, **options)
+
+
+def test_every_row_has_a_score_for_each_image(data):
+    scores = evaluate(data)
+    assert list(scores.rows) == ["model", "human", "thresholded_mean", "independent_pixels"]
+    for row, metrics in scores.rows.items():
+        rebuilt = ["reconstruction_iou"] if row == "model" else []
+        assert list(metrics) == ["ged2", "hungarian_iou", *rebuilt]
+        for values in metrics.values():
+            assert values.shape == (7,)
+            assert np.isfinite(values).all()
+    assert scores.settings == {"num_samples": 16, "seed": 0, "crop": [12, 12]}
+
+
+def test_subset_b_holds_the_images_that_every_grader_marked(data):
+    np.testing.assert_array_equal(evaluate(data).subset_b, [1, 1, 0, 1, 1, 0, 1])
+
+
+def test_reconstruction_is_averaged_over_the_gradings(data):
+    scores = evaluate(data)
+    cropped = data[1][:, 2:-2, 2:-2]
+    rebuilt = cropped.copy()
+    rebuilt[:, :, 0] = 0
+    expected = np.mean([iou(rebuilt[..., g], cropped[..., g]) for g in range(4)], axis=0)
+    np.testing.assert_allclose(scores.rows["model"]["reconstruction_iou"], expected)
+
+
+def test_a_model_that_repeats_the_graders_is_perfect(data):
+    cropped = data[1][:, 2:-2, 2:-2]
+
+    class Oracle(Discs):
+        def sample(self, images, num_samples, seed, *, probabilities):
+            labels = np.moveaxis(cropped, -1, 0)[np.arange(num_samples) % 4]
+            return np.eye(2)[labels]
+
+    scores = evaluate(data, Oracle(), size=7).rows
+    np.testing.assert_allclose(scores["model"]["ged2"], 0, atol=1e-12)
+    np.testing.assert_allclose(scores["model"]["hungarian_iou"], 1)
+    for row in ("thresholded_mean", "independent_pixels"):
+        assert scores[row]["ged2"].mean() > 0.05
+        assert scores[row]["hungarian_iou"].mean() < 0.95
+
+
+def test_the_last_batch_is_filled_up_and_its_filling_not_scored(data):
+    model = Discs()
+    scores = evaluate(data, model, size=3)
+    assert [size for size, _ in model.calls] == [3, 3, 3]
+    assert len(scores.subset_b) == 7
+    assert len({seed for _, seed in model.calls}) == 3
+    assert all(0 <= seed < 2**31 for _, seed in model.calls)
+
+
+def test_a_seed_gives_the_same_scores_again(data):
+    first, again, other = (evaluate(data, seed=seed).rows for seed in (1, 1, 2))
+    for row in first:
+        np.testing.assert_equal(dict(first[row]), dict(again[row]))
+    assert (first["model"]["ged2"] != other["model"]["ged2"]).any()
+    np.testing.assert_array_equal(first["human"]["ged2"], other["human"]["ged2"])
+
+
+def test_a_grader_who_did_not_annotate_an_image_never_counts(data):
+    images, masks = data
+    fewer = masks[..., :3]
+    absent = masks.copy()
+    absent[..., 3] = IGNORE
+    expected, result = evaluate((images, fewer)), evaluate((images, absent))
+    np.testing.assert_array_equal(result.subset_b, expected.subset_b)
+    for row, metrics in expected.rows.items():
+        for metric, values in metrics.items():
+            np.testing.assert_allclose(result.rows[row][metric], values, err_msg=f"{row} {metric}")
+
+
+def test_ignored_pixels_never_count(data):
+    images, masks = data
+    masks = masks.copy()
+    masks[:, :, :6] = IGNORE
+    scribbled = evaluate((images, masks)).rows["human"]
+    masks[:, :, :6] = 0  # nobody marks these columns: the same agreement among graders
+    np.testing.assert_allclose(scribbled["ged2"], evaluate((images, masks)).rows["human"]["ged2"])
+
+
+def test_several_foreground_classes_are_averaged(data):
+    images, masks = data
+    masks = masks * np.array([1, 2, 1, 2], np.uint8)
+    scores = evaluate((images, masks), Discs(num_classes=3)).rows
+    expected = []
+    for image in masks[:, 2:-2, 2:-2]:
+        pairs = [
+            np.mean([iou(image[None, ..., a] == c, image[None, ..., b] == c)[0] for c in (1, 2)])
+            for a in range(4)
+            for b in range(4)
+            if a != b
+        ]
+        expected.append(np.mean(pairs))
+    np.testing.assert_allclose(scores["human"]["hungarian_iou"], expected)
+    assert np.isfinite(scores["independent_pixels"]["ged2"]).all()
+
+
+def test_the_training_marginal_is_a_row_if_its_frequencies_are_given(data):
+    frequencies = lidc.class_frequencies(batches_of(*data, 3), crop=CROP, num_classes=2)
+    np.testing.assert_allclose(frequencies[..., 1], data[1][:, 2:-2, 2:-2].mean(axis=(0, 3)))
+    np.testing.assert_allclose(frequencies.sum(axis=-1), 1)
+    rows = evaluate(data, training_frequencies=frequencies).rows
+    assert list(rows)[2:] == ["thresholded_mean", "training_marginal", "independent_pixels"]
+    labels = (frequencies[..., 1] > 0.5)[None]
+    cropped = data[1][:, 2:-2, 2:-2]
+    expected = np.mean([iou(labels.repeat(7, 0), cropped[..., g]) for g in range(4)], axis=0)
+    np.testing.assert_allclose(rows["training_marginal"]["hungarian_iou"], expected)
+
+
+def test_frequencies_leave_out_what_was_not_annotated(data):
+    images, masks = data
+    expected = lidc.class_frequencies(
+        batches_of(images, masks[..., :2], 7), crop=CROP, num_classes=2
+    )
+    masks = masks.copy()
+    masks[..., 2:] = IGNORE
+    result = lidc.class_frequencies(batches_of(images, masks, 2), crop=CROP, num_classes=2)
+    np.testing.assert_allclose(result, expected)
+
+
+def test_a_real_network_can_be_evaluated(data, tiny_config):
+    network = build_network(tiny_config.model)
+    model = Model(network, network.init(jax.random.key(0)), tiny_config)
+    scores = lidc.evaluate(model, batches_of(*data, 4), crop=(16, 16), num_samples=2)
+    for metrics in scores.rows.values():
+        for values in metrics.values():
+            assert values.shape == (7,)
+            assert np.isfinite(values).all()
+
+
+def test_the_centre_is_cropped():
+    image = np.arange(7 * 6).reshape(1, 7, 6, 1)
+    np.testing.assert_array_equal(lidc.centre_crop(image, (3, 2)), image[:, 2:5, 2:4])
+    np.testing.assert_array_equal(lidc.centre_crop(image, (4, 6)), image[:, 1:5])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda images, masks: (images[:, :10], masks[:, :10]), "smaller than the crop of 12x12"),
+        (lambda images, masks: (images, masks * 2), "image 0 have the class 2"),
+        (lambda images, masks: (images, np.full_like(masks, IGNORE)), "image 0 has no grader"),
+        (lambda images, masks: (images[:0], masks[:0]), "the split is empty"),
+    ],
+)
+def test_data_that_cannot_be_evaluated_is_named(data, change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        evaluate(change(*data))
+
+
+def test_frequencies_of_another_crop_are_refused(data):
+    with pytest.raises(ValueError, match=r"expected \(12, 12, 2\)"):
+        evaluate(data, training_frequencies=np.zeros((16, 16, 2)))

@@ -1,0 +1,85 @@
+import json
+
+import numpy as np
+import pytest
+
+from hpunet_jax.evaluation.scores import Scores, load_scores, summarize
+
+
+def scores_of(seed, images=20):
+    rng = np.random.default_rng(seed)
+    rows = {
+        "model": {"ged2": rng.random(images), "reconstruction_iou": rng.random(images)},
+        "human": {"ged2": np.where(np.arange(images) == 3, np.nan, rng.random(images))},
+    }
+    return Scores(rows, np.arange(images) % 4 == 0, {"num_samples": 16, "seed": seed})
+
+
+def test_the_summary_has_the_rows_for_all_images_and_for_subset_b():
+    scores = scores_of(0)
+    summary = scores.summary()
+    assert list(summary) == ["model", "human", "subset_b", "counts", "settings"]
+    assert list(summary["subset_b"]) == ["model", "human"]
+    ged2 = scores.rows["model"]["ged2"]
+    assert summary["model"]["ged2"]["mean"] == pytest.approx(ged2.mean())
+    assert summary["subset_b"]["model"]["ged2"]["mean"] == pytest.approx(ged2[::4].mean())
+    assert summary["model"]["ged2"]["std"] == pytest.approx(ged2.std() / np.sqrt(20), rel=0.15)
+    assert summary["counts"] == {"images": 20, "subset_b": 5, "runs": 1}
+    assert summary["settings"]["bootstraps"] == 1000
+    assert summary["settings"]["num_samples"] == 16
+
+
+def test_images_without_a_score_are_left_out_of_the_mean():
+    scores = scores_of(0)
+    expected = np.nanmean(scores.rows["human"]["ged2"])
+    assert scores.summary()["human"]["ged2"]["mean"] == pytest.approx(expected)
+
+
+def test_an_empty_subset_is_null_in_json():
+    scores = scores_of(0)
+    scores = Scores(scores.rows, np.zeros(20, bool), scores.settings)
+    summary = json.loads(json.dumps(scores.summary(), allow_nan=False))
+    assert summary["subset_b"]["model"]["ged2"] == {"mean": None, "std": None}
+
+
+def test_several_runs_share_a_mean_and_their_deviation():
+    runs = [scores_of(seed) for seed in range(3)]
+    summary = summarize(runs)
+    mean = np.mean([run.rows["model"]["ged2"] for run in runs])
+    assert summary["model"]["ged2"]["mean"] == pytest.approx(mean)
+    assert summary["counts"]["runs"] == 3
+
+
+def test_runs_on_other_images_are_refused():
+    with pytest.raises(ValueError, match="not evaluated on the same images"):
+        summarize([scores_of(0), scores_of(1, images=19)])
+    with pytest.raises(ValueError, match="at least one run"):
+        summarize([])
+
+
+def test_the_scores_of_each_image_come_back_from_disk(tmp_path):
+    scores = scores_of(0)
+    scores.save(tmp_path / "runs" / "evaluation.npz")
+    read = load_scores(tmp_path / "runs" / "evaluation.npz")
+    assert read.summary() == scores.summary()
+    np.testing.assert_array_equal(read.rows["human"]["ged2"], scores.rows["human"]["ged2"])
+    np.testing.assert_array_equal(read.subset_b, scores.subset_b)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "other arrays"])
+def test_a_file_that_does_not_hold_scores_is_named(tmp_path, damage):
+    path = tmp_path / "evaluation.npz"
+    scores_of(0).save(path)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    elif damage == "text":
+        path.write_text("no archive")
+    else:
+        np.savez(path, values=np.ones(3))
+    with pytest.raises(ValueError, match=r"evaluation\.npz does not hold the scores"):
+        load_scores(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"evaluation\.npz does not exist"):
+        load_scores(tmp_path / "evaluation.npz")
