@@ -1,6 +1,8 @@
-"""From examples to training batches, on the accelerator."""
+"""From examples to training batches, on the accelerator (Appendices D.1-D.3)."""
 
-from hpunet_jax.augmentation.augment import Augmentation, training_batch
+from hpunet_jax.augmentation.augment import training_batch
 from hpunet_jax.augmentation.batch import Batch
+from hpunet_jax.augmentation.crop import centre_crop, evaluation_crop
+from hpunet_jax.augmentation.ranges import Augmentation
 
-__all__ = ["Augmentation", "Batch", "training_batch"]
+__all__ = ["Augmentation", "Batch", "centre_crop", "evaluation_crop", "training_batch"]

@@ -1,42 +1,74 @@
-"""Random colour augmentation of RGB images (Appendix D.3)."""
+"""Image values: scaled to [0, 1], and random colour augmentation (Appendix D.3)."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hpunet_jax.augmentation.ranges import Augmentation
+
 # Luminance and two chrominance axes (the YIQ space of colour television).
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-_FROM_YIQ = np.linalg.inv(_TO_YIQ).astype(np.float32)
-_TO_YIQ = _TO_YIQ.astype(np.float32)
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
+
+
+def unit_interval(image: np.ndarray | jax.Array, dtype: np.dtype) -> np.ndarray | jax.Array:
+    """Scales values of images to [0, 1], to the same bits as NumPy's division, jitted or not.
+
+    A compiler turns the division by a constant into a product with its reciprocal, which rounds
+    differently; then training and evaluation would see slightly different images. So the
+    quotient is summed as x / 65535 = x / 2^16 + x / 2^32 + ..., whose terms are exact.
+
+    Args:
+      image: values of an image, maybe interpolated; of any shape.
+      dtype: type in which the image is stored: uint8, uint16, or floating point in [0, 1].
+
+    Returns:
+      float32 of the same shape; of the same kind of array.
+
+    Raises:
+      ValueError: for another type.
+    """
+    values = image.astype(np.float32)
+    if np.issubdtype(dtype, np.floating):
+        return values
+    if dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"images must be uint8, uint16 or floating point, not {dtype}.")
+    if dtype == np.uint8:
+        values = values * 257.0  # the same brightness in 16 bits, exactly
+    quotient = values * 2.0**-16
+    for _ in range(2):
+        quotient = (values + quotient) * 2.0**-16
+    return quotient
 
 
 def random_colour(
-    key: jax.Array,
-    image: jax.Array,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
+    key: jax.Array, image: jax.Array, mean: jax.Array, augmentation: Augmentation
 ) -> jax.Array:
     """Changes brightness and contrast, and of RGB images also saturation and hue.
 
     Args:
       key: a random key.
       image: float32 [H, W, C] in [0, 1].
-      brightness: greatest change of all values.
-      contrast: greatest relative change of the distance from the image's mean.
-      saturation: greatest relative change of the distance from grey.
-      hue: greatest rotation of the colours, in degrees.
+      mean: [], the value that contrast leaves alone: the mean of the image before it was warped.
+      augmentation: the ranges; if those of colour are all 0, the image is returned as it is.
 
     Returns:
       float32 [H, W, C] in [0, 1].
     """
-    ranges = jnp.array([brightness, contrast, saturation, np.deg2rad(hue)])
+    a = augmentation
+    ranges = np.array([a.brightness, a.contrast, a.saturation, np.deg2rad(a.hue)], np.float32)
+    if not ranges.any():
+        return image
     light, gain, chroma, angle = ranges * jax.random.uniform(key, (4,), minval=-1, maxval=1)
-    mean = jnp.mean(image)
-    image = (image - mean) * (1 + gain) + mean + light
-    if image.shape[-1] == 3:
-        cos, sin = jnp.cos(angle) * (1 + chroma), jnp.sin(angle) * (1 + chroma)
-        turn = jnp.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-        image = image @ (_FROM_YIQ @ turn @ _TO_YIQ).T
+    if a.brightness or a.contrast:
+        image = (image - mean) * (1 + gain) + mean + light
+    if (a.saturation or a.hue) and image.shape[-1] == 3:
+        image = _turn_chroma(image, angle, 1 + chroma)
     return jnp.clip(image, 0.0, 1.0)
+
+
+def _turn_chroma(image: jax.Array, angle: jax.Array, stretch: jax.Array) -> jax.Array:
+    cos, sin = jnp.cos(angle) * stretch, jnp.sin(angle) * stretch
+    turn = jnp.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
+    matrix = jnp.linalg.multi_dot([_FROM_YIQ, turn, _TO_YIQ], precision="highest")
+    return jnp.matmul(image, matrix.T, precision="highest")

@@ -29,19 +29,21 @@ def cubic_bspline_matrix(size: int, points: int) -> np.ndarray:
 
 
 def elastic_displacement(
-    key: jax.Array, crop: tuple[int, int], points: int, magnitude: float
+    key: jax.Array, crop: tuple[int, int], points: tuple[int, int], magnitude: float
 ) -> jax.Array:
     """A smooth random displacement of every pixel.
 
     Args:
       key: a random key.
       crop: height and width.
-      points: control points along each axis.
+      points: number of control points along y and x.
       magnitude: standard deviation of the control points' displacements, in pixels.
 
     Returns:
       float32 [2, height, width], along (y, x).
     """
-    control = magnitude * jax.random.normal(key, (2, points, points))
-    rows, columns = (cubic_bspline_matrix(size, points) for size in crop)
-    return jnp.einsum("hp,cpq,wq->chw", rows, control, columns)
+    control = magnitude * jax.random.normal(key, (2, *points))
+    rows, columns = map(cubic_bspline_matrix, crop, points)
+    # Columns last: the pixels of a row are neighbours in memory, as all that follows wants them.
+    control = jnp.einsum("hp,cpq->chq", rows, control, precision="highest")
+    return jnp.einsum("chq,wq->chw", control, columns, precision="highest")

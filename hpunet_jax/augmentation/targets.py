@@ -1,47 +1,96 @@
 """Drawing the segmentation to learn from what the annotators gave (Appendices C, D.1-D.3).
 
-Targets are int32 [H, W]; `IGNORE` marks pixels that take no part in the loss.
+Targets are int32 [H, W]; `IGNORE` marks pixels that take no part in the loss. Their classes:
+
+  masks                 the values of the masks
+  instances             0 background, 1 ... num_ids the random labels
+  semantic and cars     0 ... 12 the train ids before car, 13 ... 12 + num_ids the random labels
+                        of cars, then the train ids 14 ... 18 moved up by num_ids - 1
 """
 
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 IGNORE = -1
 MISSING = 255  # value of ignored pixels in the data sets' uint8 maps
 CAR = 13  # Cityscapes' train id of cars
+NUM_TRAIN_IDS = 19
 MAX_IDS = 1 << 16  # instance ids are uint16
+
+_KINDS = (("masks",), ("instances",), ("semantic", "cars"))
+_DTYPES = {"masks": np.uint8, "instances": np.uint16, "semantic": np.uint8, "cars": np.uint16}
+
+
+def check_annotations(
+    examples: Mapping[str, jax.Array], num_ids: int | None, num_classes: int | None = None
+) -> dict[str, jax.Array]:
+    """Picks the annotations that `draw_target` takes; looks at types and shapes, not at values.
+
+    Args:
+      examples: `image` [B, H, W, C] and `masks` uint8 [B, H, W, G], `instances` uint16 [B, H, W],
+        or `semantic` uint8 and `cars` uint16 [B, H, W].
+      num_ids: number of labels that instances are mapped to, where there are instances.
+      num_classes: number of classes of the model; None leaves it unchecked.
+
+    Returns:
+      The annotations.
+
+    Raises:
+      ValueError: if one is missing or does not fit.
+    """
+    kind = next((kind for kind in _KINDS if all(name in examples for name in kind)), None)
+    if kind is None or "image" not in examples:
+        raise ValueError(
+            "an example needs `image` and `masks`, `instances`, or `semantic` and `cars`; it has "
+            f"{', '.join(sorted(examples))}."
+        )
+    image = examples["image"].shape
+    for name in kind:
+        shape, dtype = examples[name].shape, examples[name].dtype
+        if shape[:3] != image[:3] or len(image) != 4 or len(shape) != 3 + (name == "masks"):
+            raise ValueError(
+                f"`{name}` of shape {shape} does not fit `image` of shape {image}: expected "
+                "images [B, H, W, C], masks [B, H, W, graders] and other maps [B, H, W]."
+            )
+        if dtype != _DTYPES[name]:
+            raise ValueError(f"`{name}` must be {np.dtype(_DTYPES[name])}, not {dtype}.")
+    if "masks" not in kind:
+        if not num_ids or num_ids < 1:
+            raise ValueError(
+                f"data.num_ids is {num_ids}: give the number of labels that instances are mapped "
+                "to at random (the paper's 15 on SNEMI3D, 5 on Cityscapes)."
+            )
+        needed = num_ids + (1 if "instances" in kind else NUM_TRAIN_IDS - 1)
+        if num_classes not in (None, needed):
+            raise ValueError(
+                f"model.num_classes is {num_classes}, but data.num_ids={num_ids} makes {needed} "
+                f"classes of {' and '.join(kind)}."
+            )
+    return {name: examples[name] for name in kind}
 
 
 def draw_target(
-    key: jax.Array, example: Mapping[str, jax.Array], num_ids: int | None = None
+    key: jax.Array, annotations: Mapping[str, jax.Array], num_ids: int | None = None
 ) -> jax.Array:
     """Draws the target of one example, by the kind of annotation it has.
 
     Args:
       key: a random key.
-      example: one record: `masks` (several graders), `instances`, or `semantic` and `cars`.
+      annotations: one record's `masks` (several graders), `instances`, or `semantic` and `cars`,
+        as `check_annotations` leaves them.
       num_ids: number of labels that instances are mapped to, where there are instances.
 
     Returns:
       int32 [H, W].
-
-    Raises:
-      ValueError: if the example has no annotation known here, or `num_ids` is missing.
     """
-    if "masks" in example:
-        return random_grader(key, example["masks"])
-    if num_ids is None:
-        raise ValueError("data.num_ids is needed to map instances to labels, but is not given.")
-    if "instances" in example:
-        return random_ids(key, example["instances"], num_ids)
-    if "semantic" in example and "cars" in example:
-        return random_cars(key, example["semantic"], example["cars"], num_ids)
-    raise ValueError(
-        "an example needs the feature `masks`, `instances`, or `semantic` and `cars`; it has "
-        f"{', '.join(sorted(example))}."
-    )
+    if "masks" in annotations:
+        return random_grader(key, annotations["masks"])
+    if "instances" in annotations:
+        return random_ids(key, annotations["instances"], num_ids)
+    return random_cars(key, annotations["semantic"], annotations["cars"], num_ids)
 
 
 def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
@@ -50,7 +99,7 @@ def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
     Args:
       key: a random key.
       masks: uint8 [H, W, G]; 255 is ignored, and a grader whose plane is all 255 did not
-        annotate the image and is not drawn.
+        annotate the image and is not drawn. If no grader did, all pixels are ignored.
 
     Returns:
       int32 [H, W].
@@ -64,6 +113,8 @@ def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
 def random_ids(key: jax.Array, instances: jax.Array, num_ids: int) -> jax.Array:
     """Maps each instance at random to one of `num_ids` labels (Appendices C and D.2).
 
+    Labels are uniform and independent, so two instances may get the same one.
+
     Args:
       key: a random key.
       instances: uint16 [H, W]; 0 is background.
@@ -72,22 +123,24 @@ def random_ids(key: jax.Array, instances: jax.Array, num_ids: int) -> jax.Array:
     Returns:
       int32 [H, W] in 0 ... num_ids; 0 stays background.
     """
-    table = jax.random.randint(key, (MAX_IDS,), 1, num_ids + 1).at[0].set(0)
-    return table[instances.astype(jnp.int32)]
+    # The remainder of 32 random bits is uniform to within num_ids / 2^32.
+    labels = 1 + jax.random.bits(key, (MAX_IDS,), jnp.uint32) % num_ids
+    table = labels.astype(jnp.int32).at[0].set(0)
+    return table.at[instances.astype(jnp.int32)].get(mode="promise_in_bounds")
 
 
-def random_cars(
-    key: jax.Array, semantic: jax.Array, cars: jax.Array, num_ids: int
-) -> jax.Array:
+def random_cars(key: jax.Array, semantic: jax.Array, cars: jax.Array, num_ids: int) -> jax.Array:
     """Replaces the class car by `num_ids` car classes, each car at random (Appendix D.3).
 
     The train ids below 13 stay, the cars take 13 ... 12 + num_ids, the train ids above 13 move
-    up. Car pixels that belong to no single car (groups) are ignored.
+    up. Car pixels that belong to no single car (groups) are ignored: they have no instance that a
+    label could stand for.
 
     Args:
       key: a random key.
       semantic: uint8 [H, W], train ids 0 ... 18, 255 for ignore.
-      cars: uint16 [H, W], the instance of each car pixel; 0 elsewhere.
+      cars: uint16 [H, W], the instance of each car pixel, 0 for none; looked at only where
+        `semantic` says car.
       num_ids: the paper's 5.
 
     Returns:

@@ -29,7 +29,10 @@ def affine(
     rotation = jnp.array([[cos, sin], [-sin, cos]])
     shearing = jnp.array([[1.0, 0.0], [shear, 1.0]])
     turn = jnp.asarray(_QUARTER_TURNS)[turns]
-    return jnp.diag(mirror) @ turn @ rotation @ shearing / scale
+    product = jnp.linalg.multi_dot(
+        [jnp.diag(mirror), turn, rotation, shearing], precision="highest"
+    )
+    return product / scale
 
 
 def source_coordinates(
@@ -90,4 +93,5 @@ def sample_bilinear(image: jax.Array, coordinates: jax.Array) -> jax.Array:
 def _pixels(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     height, width = image.shape[:2]
     index = jnp.clip(y, 0, height - 1) * width + jnp.clip(x, 0, width - 1)
-    return jnp.take(image.reshape(height * width, *image.shape[2:]), index, axis=0)
+    pixels = image.reshape(height * width, *image.shape[2:])
+    return pixels.at[index].get(mode="promise_in_bounds")

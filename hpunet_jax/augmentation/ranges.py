@@ -1,0 +1,169 @@
+"""How far the random augmentation goes (Appendices D.1-D.3, which name the kinds, not the ranges).
+
+`LIDC`, `SNEMI3D` and `CITYSCAPES` are ranges for the paper's three data sets, in the form of the
+section `data.augmentation` of a config.
+"""
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from typing import Any
+
+Pair = tuple[float, float]
+
+# Lung nodules have no preferred orientation; the translation keeps them inside a crop of 128x128.
+LIDC: Mapping[str, Any] = types.MappingProxyType(
+    {
+        "translate": 16.0,
+        "mirror": True,
+        "rotation": 180.0,
+        "shear": 0.1,
+        "scale": (0.8, 1.25),
+        "elastic": 3.0,
+        "elastic_points": 6,
+    }
+)
+
+# Nor have neurites. The crop is the whole patch of 256x256, so every shift brings in padding.
+SNEMI3D: Mapping[str, Any] = types.MappingProxyType(
+    {
+        "translate": 32.0,
+        "mirror": True,
+        "rotation": 180.0,
+        "shear": 0.1,
+        "scale": (0.8, 1.25),
+        "elastic": 4.0,
+        "elastic_points": 8,
+    }
+)
+
+# Streets stay the right way up: mirrored across only and hardly rotated; D.3 adds random colour.
+# The crop is the whole image of 512x1024; its control points lie about 171 pixels apart both ways.
+CITYSCAPES: Mapping[str, Any] = types.MappingProxyType(
+    {
+        "translate": (32.0, 64.0),
+        "mirror": (False, True),
+        "rotation": 5.0,
+        "shear": 0.05,
+        "scale": (0.8, 1.25),
+        "elastic": 4.0,
+        "elastic_points": (6, 9),
+        "brightness": 0.1,
+        "contrast": 0.2,
+        "saturation": 0.2,
+        "hue": 10.0,
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random augmentation; the defaults change nothing but the size.
+
+    Every draw is uniform in its range, but for `scale` and `elastic`. Where a pair is taken, it is
+    (down, across), and a single value stands for both.
+
+    Attributes:
+      crop: height and width of the training images; they may exceed the source images.
+      translate: greatest shift of the crop from the image's centre, in pixels; or a pair.
+      mirror: whether to mirror each axis at random; or a pair.
+      quarter_turns: whether to turn by a random multiple of 90 degrees (square crops only).
+      rotation: greatest rotation, in degrees, to either side.
+      shear: greatest shear, in pixels across for each pixel down.
+      scale: least and greatest magnification, drawn uniformly in the logarithm.
+      elastic: standard deviation of the elastic control points' displacements, in pixels.
+      elastic_points: number of elastic control points along each axis, at least 4; or a pair.
+        The points lie about size / (points - 3) pixels apart.
+      brightness: greatest change of all values, of images in [0, 1].
+      contrast: greatest relative change of contrast.
+      saturation: greatest relative change of saturation (RGB).
+      hue: greatest rotation of the colours, in degrees (RGB).
+    """
+
+    crop: tuple[int, int]
+    translate: float | Pair = 0.0
+    mirror: bool | tuple[bool, bool] = False
+    quarter_turns: bool = False
+    rotation: float = 0.0
+    shear: float = 0.0
+    scale: Pair = (1.0, 1.0)
+    elastic: float = 0.0
+    elastic_points: int | tuple[int, int] = 6
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self):
+        for name in ("translate", "mirror", "elastic_points"):
+            object.__setattr__(self, name, _pair(name, getattr(self, name)))
+        for name in ("crop", "scale"):
+            if not (_is_pair(value := getattr(self, name)) and 0 < min(value) < math.inf):
+                _refuse(name, "two positive numbers", value)
+            object.__setattr__(self, name, tuple(value))
+        if self.scale[0] > self.scale[1]:
+            _refuse("scale", "(least, greatest)", self.scale)
+        if min(self.elastic_points) < 4:
+            _refuse("elastic_points", "at least 4", self.elastic_points)
+        if min(self.translate) < 0:
+            _refuse("translate", "0 or more", self.translate)
+        for name, greatest in _GREATEST.items():
+            if not 0 <= getattr(self, name) <= greatest:
+                limit = "0 or more" if math.isinf(greatest) else f"between 0 and {greatest}"
+                _refuse(name, limit, getattr(self, name))
+        if self.quarter_turns and self.crop[0] != self.crop[1]:
+            raise ValueError(
+                "data.augmentation.quarter_turns needs a square crop, but data.crop is "
+                f"{self.crop}: turn it off, or change the crop."
+            )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], crop: tuple[int, int]) -> "Augmentation":
+        """The augmentation that the section `data.augmentation` of a config describes.
+
+        Args:
+          config: the section, or one of the mappings above; a field it lacks is off.
+          crop: height and width, `data.crop`.
+
+        Returns:
+          The augmentation.
+
+        Raises:
+          ValueError: for an unknown field or a value out of range.
+        """
+        known = [field.name for field in dataclasses.fields(cls) if field.name != "crop"]
+        for name in config:
+            if name not in known:
+                raise ValueError(
+                    f"unknown field data.augmentation.{name}; known are {', '.join(known)}."
+                )
+        return cls(crop=crop, **config)
+
+
+_GREATEST = {
+    "rotation": 180,
+    "shear": math.inf,
+    "elastic": math.inf,
+    "brightness": 1,
+    "contrast": 1,
+    "saturation": 1,
+    "hue": 180,
+}
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
+def _pair(name: str, value: Any) -> tuple[Any, Any]:
+    if _is_pair(value):
+        return tuple(value)
+    if isinstance(value, tuple | list):
+        _refuse(name, "one value or a pair (down, across)", value)
+    return value, value
+
+
+def _refuse(name: str, expected: str, value: Any):
+    field = "data.crop" if name == "crop" else f"data.augmentation.{name}"
+    raise ValueError(f"{field} must be {expected}, not {value}.")
