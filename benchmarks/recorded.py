@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 
@@ -48,11 +47,22 @@ class Comparison(NamedTuple):
 class Recording:
     """A recorded set: its numbers, its inputs, and our network with its weights."""
 
-    def __init__(self, folder: pathlib.Path, name: str):
-        """Reads `<folder>/<name>.npz` and the checkpoint `<folder>/<name>_ckpt`."""
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        name: str,
+        compiler_options: Mapping[str, Any] | None = None,
+    ):
+        """Args:
+        folder: where `<name>.npz` and the checkpoint `<name>_ckpt` lie.
+        name: the set.
+        compiler_options: for `jit`; tests optimise less, since they compile longer than they run.
+        """
+        self._compiler_options = compiler_options
         with np.load(folder / f"{name}.npz") as file:
             self.numbers: Mapping[str, np.ndarray] = {key: file[key] for key in file.files}
         checkpoint = read_tf1(folder / f"{name}_ckpt" / "tf_graph_data.ckpt")
+        self.model = checkpoint.model
         self.raw_multiplier = jnp.asarray(checkpoint.raw_multiplier)
         self.network = build_network(checkpoint.model)
         shapes = self.network.param_shapes()
@@ -72,6 +82,10 @@ class Recording:
 
     def __contains__(self, key: str) -> bool:
         return key in self.numbers
+
+    def jit(self, function: Callable, **arguments: Any) -> Callable:
+        """`jax.jit` with this recording's compiler options."""
+        return jax.jit(function, compiler_options=self._compiler_options, **arguments)
 
     def compare(self, quantity: str, key: str, ours: Any) -> Comparison:
         """Our array beside the recorded one; standard deviations as their logarithms."""
@@ -98,56 +112,63 @@ class Pass:
 
     One program serves every loss of a set, since compiling a deep network's backward pass takes
     much longer than running it: a loss is differentiated with respect to the network's outputs,
-    and this pulls the result back to the parameters. Parameters are one flat vector.
+    and this pulls the result back to the parameters.
     """
 
     def __init__(self, recording: Recording):
-        self.flat, self.unravel = jax.flatten_util.ravel_pytree(recording.params)
+        self._params = recording.params
         self._no_noise = [jnp.zeros_like(z) for z in recording.latents("mean")]
 
-        def outputs(flat, noise) -> tuple[TrainOutputs, jax.Array]:
-            params = self.unravel(flat)
+        def outputs(params, noise) -> tuple[TrainOutputs, jax.Array]:
             passed = recording.network.train_outputs(
                 params, noise, recording.image, recording.label
             )
             return passed, weight_decay(params, 1e-5)
 
-        def run(flat, noise, cotangents):
-            values, pull_back = jax.vjp(lambda flat: outputs(flat, noise), flat)
+        def run(params, noise, cotangents):
+            values, pull_back = jax.vjp(lambda params: outputs(params, noise), params)
             return values, pull_back(cotangents)[0]
 
         # The package's attribute `hpunet` is the function, not its module.
         module = sys.modules["hpunet_jax.networks.hpunet"]
         with mock.patch.object(module, "sampled", _with_noise):
-            like = jax.eval_shape(outputs, self.flat, self._no_noise)
+            like = jax.eval_shape(outputs, self._params, self._no_noise)
             self._no_cotangents = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
-            arguments = (self.flat, self._no_noise, self._no_cotangents)
-            self._run = jax.jit(run).lower(*arguments).compile()
+            lowered = recording.jit(run).lower(self._params, self._no_noise, self._no_cotangents)
+        self._run = lowered.compile()
 
-    def outputs(self, noise=None, flat=None) -> tuple[TrainOutputs, jax.Array]:
+    def outputs(self, noise=None, params=None) -> tuple[TrainOutputs, jax.Array]:
         """The pass's outputs and the weight-decay term."""
-        return self._pull_back(self._no_cotangents, noise, flat)[0]
+        return self._pull_back(self._no_cotangents, noise, params)[0]
 
-    def gradient(self, loss: Callable, arguments: Any = None, noise=None, flat=None):
+    def gradient(self, differentiate: Callable, *arguments: Any, noise=None, params=None):
         """Differentiates a loss.
 
         Args:
-          loss: (what `outputs` returns, arguments) -> (scalar, anything).
-          arguments: the loss's other arguments to differentiate with respect to.
+          differentiate: (what `outputs` returns, *arguments) -> (anything, gradients with respect
+            to the outputs and to the first argument), from `jax.value_and_grad`.
+          *arguments: the loss's other arguments.
           noise: standard normal noise of each latent scale; None: posterior means.
-          flat: the parameters; None: the recorded ones.
+          params: the parameters; None: the recorded ones.
 
         Returns:
-          (scalar, anything), the flat gradient, the gradient of the arguments.
+          (anything, gradient of the parameters, gradient of the first argument).
         """
-        values = self.outputs(noise, flat)
-        differentiate = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-        value, (cotangents, others) = differentiate(values, arguments)
-        return value, self._pull_back(cotangents, noise, flat)[1], others
+        values = self.outputs(noise, params)
+        value, (cotangents, others) = differentiate(values, *arguments)
+        return value, self._pull_back(cotangents, noise, params)[1], others
 
-    def _pull_back(self, cotangents, noise, flat):
-        flat = self.flat if flat is None else flat
-        return self._run(flat, self._no_noise if noise is None else noise, cotangents)
+    def _pull_back(self, cotangents, noise, params):
+        noise = self._no_noise if noise is None else noise
+        return self._run(self._params if params is None else params, noise, cotangents)
+
+
+def recorded_noise(r: Recording) -> list[jax.Array]:
+    """The noise behind the recorded posterior samples."""
+    return [
+        jnp.asarray((r[f"stoch/z_{i}"] - r[f"stoch/q_{i}_mean"]) / r[f"stoch/q_{i}_std"])
+        for i in r.scales
+    ]
 
 
 def _with_noise(noise, mean, num_scales):

@@ -74,11 +74,11 @@ class Checkpoints:
             that the parameters must match.
           step: which checkpoint; default: the newest.
         """
-        return self._restore(self._step(step), params=_standard_restore(like))
+        return self._restore_like(like, step, "params")
 
     def training(self, like: Any, step: int | None = None) -> Any:
         """The training state of a checkpoint, matching `like` as in `params`."""
-        return self._restore(self._step(step), training=_standard_restore(like))
+        return self._restore_like(like, step, "training")
 
     @property
     def _manager(self) -> ocp.CheckpointManager:
@@ -105,6 +105,20 @@ class Checkpoints:
             )
         return steps[-1] if step is None else step
 
+    def _restore_like(self, like: Any, step: int | None, name: str) -> Any:
+        step = self._step(step)
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        restored = self._restore(step, **{name: ocp.args.StandardRestore(target)})
+        for (path, a), b in zip(
+            jax.tree.leaves_with_path(restored), jax.tree.leaves(target), strict=True
+        ):
+            if a.shape != b.shape:
+                raise CheckpointError(
+                    f"the checkpoint {self.folder / str(step)} does not fit the model: "
+                    f"{jax.tree_util.keystr(path)} has shape {a.shape} there, but {b.shape} here."
+                )
+        return restored
+
     def _restore(self, step: int, **item: Any) -> Any:
         (name,) = item
         try:
@@ -116,7 +130,3 @@ class Checkpoints:
                 f"damaged, incomplete or of another config ({reason[0][:200]}). Remove this folder to go "
                 "back to the checkpoint before it."
             ) from error
-
-
-def _standard_restore(like: Any) -> Any:
-    return ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like))
