@@ -65,7 +65,9 @@ def phantom_examples(
         if scan.patient in patients
         for number, lesion in enumerate(group_lesions(scan.readings))
     ][:limit]
-    bar = tqdm(total=len(lesions), desc=f"lidc_phantom {split}", unit="lesion", disable=not progress)
+    bar = tqdm(
+        total=len(lesions), desc=f"lidc_phantom {split}", unit="lesion", disable=not progress
+    )
     with bar:
         for examples in _in_processes(lesions, workers):
             bar.update()

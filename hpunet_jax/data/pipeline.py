@@ -10,14 +10,38 @@ import importlib
 import importlib.util
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from hpunet_jax.data import own_data
+
 _BUILDERS = "hpunet_jax.data"
+
+
+def open_data_set(
+    data: Mapping[str, Any], data_dir: str | os.PathLike[str] | None = None
+) -> tfds.core.DatasetBuilder:
+    """Opens the data set that a config's section `data` describes.
+
+    Args:
+      data: the section. Used are `name` and `dir`, for own data also `size` and `bits`.
+      data_dir: in place of `data.dir`: where data sets are built; for own data, its folder.
+
+    Returns:
+      The prepared builder. Own data is checked and built, unless that has been done before.
+
+    Raises:
+      ValueError: there is no data set of this name, or training could not use some own file.
+      FileNotFoundError: the data set has not been built, or there is no folder of own data.
+    """
+    data_dir = data_dir or data["dir"]
+    if data["name"] == "own_data":
+        return own_data.load(data_dir, data.get("size"), data.get("bits"))
+    return load_builder(data["name"], data_dir)
 
 
 def find_builder(

@@ -1,0 +1,53 @@
+"""Checks own data before training on it.
+
+    python -m experiments.check_data --dir=mydata
+
+Reads every image and mask in train, val and test, prints sizes, kinds of pixels, graders, classes
+and empty masks, and names every file that training could not use. The exit code is 1 if there is
+one. docs/data.md describes the layout.
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+
+from experiments import program
+from hpunet_jax.files import write_aside
+
+_DIR = flags.DEFINE_string("dir", None, "Folder with train, val and test.")
+_SIZE = flags.DEFINE_list("size", None, "Height,width that images are cropped or padded to.")
+_BITS = flags.DEFINE_integer("bits", None, "Bits that all images must have, 8 or 16.")
+_CLASSES = flags.DEFINE_integer("num_classes", None, "Masks must have smaller classes than this.")
+_JSON = flags.DEFINE_string("json", None, "Also write the report to this file.")
+flags.mark_flag_as_required("dir")
+
+
+def main(_) -> None:
+    from hpunet_jax.data.data_check import check
+
+    report = check(_DIR.value, _parse_size(_SIZE.value), _BITS.value, _CLASSES.value)
+    print(report.to_text(), end="")
+    if _JSON.value:
+        with write_aside(pathlib.Path(_JSON.value)) as path:
+            path.write_text(report.to_json(), encoding="utf-8")
+    if report.problems:
+        sys.exit(1)
+
+
+def _parse_size(values: list[str] | None) -> tuple[int, int] | None:
+    if values is None:
+        return None
+    try:
+        height, width = map(int, values)
+    except ValueError as error:
+        raise ValueError(
+            f"--size is {','.join(values)}; expected height and width, such as 256,256."
+        ) from error
+    if height < 1 or width < 1:
+        raise ValueError(f"--size is {height},{width}; expected positive numbers.")
+    return height, width
+
+
+if __name__ == "__main__":
+    program.run(main)

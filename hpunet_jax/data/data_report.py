@@ -1,0 +1,94 @@
+"""The report on own data (the layout of the published LIDC crops, Appendix C)."""
+
+import dataclasses
+import json
+
+from hpunet_jax.data.problems import Problem, count_kinds, to_lines
+
+_MOST_LINES = 20  # of one kind, in the text
+
+
+@dataclasses.dataclass(frozen=True)
+class PartReport:
+    """What a part holds.
+
+    Attributes:
+      images: number of images with at least one mask.
+      sizes: images by "height x width".
+      kinds: images by kind of pixels: "grey 8 bit", "grey 16 bit" or "RGB 8 bit".
+      graders: masks by number of the grader.
+      graders_per_image: images by number of graders.
+      classes: masks that have a class, by class; 255 is ignored.
+      empty_masks: masks that have only class 0: the grader saw nothing.
+      ignored_masks: masks that are 255 everywhere: as if the grader had not annotated the image.
+    """
+
+    images: int
+    sizes: dict[str, int]
+    kinds: dict[str, int]
+    graders: dict[int, int]
+    graders_per_image: dict[int, int]
+    classes: dict[int, int]
+    empty_masks: int
+    ignored_masks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DataReport:
+    """What a data set holds, and what is wrong with it.
+
+    Attributes:
+      folder: the data set.
+      parts: what each part holds.
+      problems: each file that training could not use.
+      size: height and width of all images, after fitting; None if they differ.
+      channels: 1 or 3.
+      bits: 8 or 16, of the images.
+      graders: numbers of all graders.
+      num_classes: the greatest class and 0 included.
+    """
+
+    folder: str
+    parts: dict[str, PartReport]
+    problems: list[Problem]
+    size: tuple[int, int] | None
+    channels: int
+    bits: int
+    graders: list[int]
+    num_classes: int
+
+    def to_json(self) -> str:
+        """The report for a program."""
+        fields = {"problems_by_kind": count_kinds(self.problems), **dataclasses.asdict(self)}
+        return json.dumps(fields, indent=1)
+
+    def to_text(self) -> str:
+        """The report for a person."""
+        lines = []
+        for part, found in self.parts.items():
+            lines.append(f"{part}: {found.images:,} images")
+            for name, counts in (
+                ("size", found.sizes),
+                ("pixels", found.kinds),
+                ("graders per image", found.graders_per_image),
+                ("masks of grader", found.graders),
+                ("masks with class", found.classes),
+            ):
+                shown = ", ".join(f"{value}: {count:,}" for value, count in counts.items())
+                lines.append(f"  {name:18} {shown}")
+            lines.append(f"  {'empty masks':18} {found.empty_masks:,}")
+            lines.append(f"  {'ignored masks':18} {found.ignored_masks:,}")
+        lines.append(f"{len(self.problems):,} problems")
+        lines += to_lines(self.problems, _MOST_LINES)
+        lines.append(self.advice())
+        return "\n".join(lines) + "\n"
+
+    def advice(self) -> str:
+        """What to set in the config, or what to do first."""
+        if self.problems:
+            return "Mend or remove these files, then check again; training would refuse them."
+        size = "x".join(map(str, self.size or ()))
+        return (
+            f"Ready for training: images of {size}, --config.model.num_classes={self.num_classes} "
+            f"--config.model.image_channels={self.channels}, data.crop not larger than {size}."
+        )

@@ -1,0 +1,143 @@
+"""Own data in the layout of the published LIDC crops (Appendix C): reading a folder.
+
+  <dir>/<train|val|test>/images/<name>.png        grey (8 or 16 bits) or RGB (8 bits)
+  <dir>/<train|val|test>/gt/<name>_l<k>.png       what grader k drew: the class, 255 = ignore
+
+Graders may be any numbers, and an image needs at least one of them. A mask with one bit per pixel
+has the classes 0 and 1.
+"""
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from hpunet_jax.data.crop_archives import Folder
+from hpunet_jax.data.crop_layout import Crop, decode_image, find_crops
+
+PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
+IGNORE = 255
+
+
+def find_parts(folder: str | os.PathLike[str]) -> dict[str, Folder]:
+    """The parts of a data set that are there.
+
+    Args:
+      folder: holds at least one of the folders train, val and test.
+
+    Returns:
+      The files of each part, by the folder's name.
+
+    Raises:
+      FileNotFoundError: if there is none.
+    """
+    folder = pathlib.Path(folder)
+    parts = {part: Folder(folder / part) for part in PARTS if (folder / part).is_dir()}
+    if not parts:
+        raise FileNotFoundError(
+            f"{folder} has none of the folders {', '.join(PARTS)}; expected images in "
+            f"{folder / 'train' / 'images'} and masks in {folder / 'train' / 'gt'}, and likewise "
+            "for val and test."
+        )
+    return parts
+
+
+def find_images(files: Folder) -> tuple[list[Crop], list[str]]:
+    """The images of a part with their masks, and a sentence for each file out of place."""
+    layout = find_crops(files.names)
+    problems = [f"{files.path.name}/{problem}" for problem in layout.problems]
+    if not layout.crops:
+        problems.append(f"{files.path.name} has no image with a mask.")
+    return layout.crops, problems
+
+
+def read_image(files: Folder, name: str) -> np.ndarray:
+    """Reads an image.
+
+    Args:
+      files: the files of a part.
+      name: the image's.
+
+    Returns:
+      uint8 or uint16 [H, W, 1], or uint8 [H, W, 3].
+
+    Raises:
+      ValueError: if the file is damaged or of another kind; its message names it.
+    """
+    pixels = _decode(files, name)[0]
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def read_mask(files: Folder, name: str) -> np.ndarray:
+    """Reads a mask.
+
+    Args:
+      files: the files of a part.
+      name: the mask's.
+
+    Returns:
+      uint8 [H, W], the class of each pixel; 255 is ignored.
+
+    Raises:
+      ValueError: if the file is damaged or of another kind; its message names it.
+    """
+    pixels, bits = _decode(files, name)
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]  # grey values stored as colours
+    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+        raise ValueError(
+            f"{files.path.name}/{name} is no mask: expected grey values of 1 or 8 bits, whose "
+            f"value is the class; found {pixels.dtype} of shape {pixels.shape}."
+        )
+    return pixels // 255 if bits == 1 else pixels
+
+
+def read_masks(
+    files: Folder, crop: Crop, graders: Sequence[int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Reads all masks of an image.
+
+    Args:
+      files: the files of a part.
+      crop: the image's.
+      graders: numbers of all graders of the data set.
+      shape: height and width of the image.
+
+    Returns:
+      uint8 [H, W, G]; the plane of a grader who did not annotate the image is 255 everywhere.
+    """
+    masks = np.full((*shape, len(graders)), IGNORE, np.uint8)
+    for grader, name in crop.masks.items():
+        masks[..., graders.index(grader)] = read_mask(files, name)
+    return masks
+
+
+def fit(pixels: np.ndarray, size: tuple[int, int], fill: int) -> np.ndarray:
+    """Crops or pads an image to a size, evenly on all sides.
+
+    Args:
+      pixels: [H, W, ...].
+      size: height and width of the result.
+      fill: value of what is padded.
+
+    Returns:
+      [*size, ...] of the same type.
+    """
+    for axis, length in enumerate(size):
+        over = pixels.shape[axis] - length
+        if over > 0:
+            pixels = pixels.take(range(over // 2, over // 2 + length), axis)
+        elif over < 0:
+            room = [(0, 0)] * pixels.ndim
+            room[axis] = (-over // 2, -over - -over // 2)
+            pixels = np.pad(pixels, room, constant_values=fill)
+    return pixels
+
+
+def _decode(files: Folder, name: str) -> tuple[np.ndarray, int]:
+    try:
+        data = files.read(name)
+        return decode_image(data), data[24]  # the bit depth stands at byte 24 of a PNG
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{files.path.name}/{name} cannot be read: {error}.") from error

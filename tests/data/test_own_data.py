@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+from hpunet_jax.data import own_data, pipeline  # noqa: E402
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def write_set(folder, shape=(12, 10), dtype=np.uint8, graders=(0, 2), count=3):
+    """Images whose last one only the first grader annotated; returns images and masks by id."""
+    rng = np.random.default_rng(0)
+    written = {}
+    for part in ("train", "val", "test"):
+        for i in range(count):
+            image = rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+            masks = rng.choice([0, 1, 2, 255], (*shape[:2], len(graders))).astype(np.uint8)
+            if i == count - 1:
+                masks[..., 1:] = 255
+            save(folder / part / f"images/p/{i}.png", image)
+            for k, grader in enumerate(graders[: 1 if i == count - 1 else None]):
+                save(folder / part / f"gt/p/{i}_l{grader}.png", masks[..., k])
+            written[part, f"p/{i}"] = image.reshape(*shape[:2], -1), masks
+    return written
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "graders"),
+    [
+        ((12, 10), np.uint8, (0, 2)),
+        ((12, 10), np.uint16, (1,)),
+        ((9, 16, 3), np.uint8, (0, 1, 2, 3, 4, 11)),
+    ],
+)
+def test_any_graders_sizes_and_kinds_of_images_come_back_as_they_are(
+    tmp_path, shape, dtype, graders
+):
+    written = write_set(tmp_path, shape, dtype, graders)
+    builder = own_data.load(tmp_path)
+    names = {"train": "train", "val": "validation", "test": "test"}
+    for part, split in names.items():
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
+        assert len(examples) == 3
+        for example in examples:
+            image, masks = written[part, example["id"].decode()]
+            np.testing.assert_array_equal(example["image"], image, strict=True)
+            np.testing.assert_array_equal(example["masks"], masks, strict=True)
+    batch = next(pipeline.train_batches(builder, batch_size=4, seed=0))
+    assert batch["image"].shape == (4, *shape[:2], shape[2] if len(shape) > 2 else 1)
+    assert (batch["image"].dtype, batch["masks"].dtype) == (dtype, np.uint8)
+    assert batch["masks"].shape == (4, *shape[:2], len(graders))
+    assert builder.builder_config.num_classes == 3
+
+
+def test_a_data_set_is_built_once_and_anew_when_files_change(tmp_path, monkeypatch):
+    write_set(tmp_path)
+    looks = []
+    real = own_data.check
+    monkeypatch.setattr(own_data, "check", lambda *args: looks.append(args) or real(*args))
+    first = own_data.load(tmp_path)
+    again = own_data.load(tmp_path, num_classes=3)
+    assert len(looks) == 1
+    assert again.data_path == first.data_path
+    changed = np.zeros((12, 10), np.uint8)
+    save(tmp_path / "val/images/p/0.png", changed)
+    builder = own_data.load(tmp_path)
+    assert len(looks) == 2
+    examples = {e["id"]: e for e in tfds.as_numpy(builder.as_dataset(split="validation"))}
+    assert not examples[b"p/0"]["image"].any()
+
+
+def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
+    write_set(tmp_path)
+    save(tmp_path / "test/images/p/0.png", np.full((6, 20), 9, np.uint8))
+    for grader in (0, 2):
+        save(tmp_path / f"test/gt/p/0_l{grader}.png", np.ones((6, 20), np.uint8))
+    with pytest.raises(ValueError, match=r"test/images/p/0\.png has 6x20 pixels") as error:
+        own_data.load(tmp_path)
+    assert "1 problems" in str(error.value)
+    assert "python -m experiments.check_data --dir=" in str(error.value)
+    builder = own_data.load(tmp_path, size=(8, 10), cache=tmp_path / "elsewhere")
+    assert not (tmp_path / ".tfds").exists()
+    examples = {e["id"]: e for e in tfds.as_numpy(builder.as_dataset(split="test"))}
+    padded = np.zeros((8, 10), np.uint8)
+    padded[1:7] = 9
+    np.testing.assert_array_equal(examples[b"p/0"]["image"][..., 0], padded)
+    expected = np.where(padded, 1, 255)
+    np.testing.assert_array_equal(examples[b"p/0"]["masks"], np.stack([expected] * 2, axis=-1))
+
+
+def test_what_the_model_or_the_promise_does_not_allow_is_refused(tmp_path):
+    write_set(tmp_path)
+    own_data.load(tmp_path)
+    with pytest.raises(ValueError, match="has the class 2; expected 0 to 1"):
+        own_data.load(tmp_path, num_classes=2)
+    with pytest.raises(ValueError, match="9 problems") as error:
+        own_data.load(tmp_path, bits=16)
+    assert "train/images/p/0.png is grey 8 bit; expected grey 16 bit" in str(error.value)
+
+
+def test_the_builder_alone_says_how_to_load_own_data(tmp_path):
+    with pytest.raises(ValueError, match=r"own_data\.load\(folder\)"):
+        own_data.OwnData(data_dir=tmp_path)
