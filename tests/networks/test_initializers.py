@@ -31,9 +31,7 @@ def test_biases_are_truncated_normal_and_the_key_decides(tiny_model):
     assert 0.8 < biases.std() / (0.8796 * BIAS_STDDEV) < 1.2  # std of N(0, 1) cut at two
     again, other = network.init(jax.random.key(0)), network.init(jax.random.key(1))
     jax.tree.map(np.testing.assert_array_equal, params, again)
-    assert not np.array_equal(
-        params["prior/latent_0"]["w"], other["prior/latent_0"]["w"]
-    )
+    assert not np.array_equal(params["prior/latent_0"]["w"], other["prior/latent_0"]["w"])
     shapes = jax.tree.map(lambda leaf: leaf.shape, network.param_shapes())
     assert jax.tree.map(np.shape, params) == shapes
 

@@ -29,9 +29,7 @@ def literal_top_k(scores, valid, k):
 def test_bisection_selects_what_sorting_selects(pixels, k):
     scores = np.array([score for score, _ in pixels], np.float32)
     valid = np.array([ok for _, ok in pixels])
-    np.testing.assert_array_equal(
-        mask_of_top_k(scores, valid, k), literal_top_k(scores, valid, k)
-    )
+    np.testing.assert_array_equal(mask_of_top_k(scores, valid, k), literal_top_k(scores, valid, k))
 
 
 def test_bisection_agrees_with_lax_top_k_on_a_batch():

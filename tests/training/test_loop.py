@@ -66,8 +66,16 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_confi
     rows = metrics(tmp_path / "whole")
     assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
     assert rows == metrics(tmp_path / "parts")
-    assert {"loss", "reconstruction_per_pixel", "lagrange_multiplier", "kl_0", "kl_1", "kl_sum",
-            "learning_rate", "moving_average_per_pixel"} <= rows[0].keys()
+    assert {
+        "loss",
+        "reconstruction_per_pixel",
+        "lagrange_multiplier",
+        "kl_0",
+        "kl_1",
+        "kl_sum",
+        "learning_rate",
+        "moving_average_per_pixel",
+    } <= rows[0].keys()
 
 
 def test_a_finished_run_is_left_alone(tmp_path, tiny_config, batches_from):
@@ -100,7 +108,7 @@ def test_the_same_step_serves_one_device_and_four(tmp_path, tiny_config, batches
 def test_a_workdir_of_another_config_is_refused_and_kept(tmp_path, tiny_config, batches_from):
     train(tiny_config, tmp_path, batches_from)
     other = with_fields(tiny_config, model__base_channels=6)
-    with pytest.raises(CheckpointError, match="model.base_channels is 4 there and 6 here"):
+    with pytest.raises(CheckpointError, match=r"model\.base_channels is 4 there and 6 here"):
         train(other, tmp_path, batches_from)
     assert load(tmp_path).config.model.base_channels == 4
 
@@ -135,6 +143,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     ):
         with pytest.raises(ValueError, match=message):
             train(with_fields(tiny_config, **fields), tmp_path / "new", batches_from)
-    with pytest.raises(ValueError, match="batch_size=6 does not divide evenly over mesh.data=4"):
+    with pytest.raises(ValueError, match=r"batch_size=6 .* over mesh\.data=4"):
         train_on(with_fields(tiny_config, training__batch_size=6), tmp_path / "new", batches_from)
     assert not (tmp_path / "new").exists()

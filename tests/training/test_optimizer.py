@@ -60,5 +60,5 @@ def test_clipping_bounds_the_gradient_and_unknown_optimizers_are_refused():
     rate = config.learning_rate.initial
     assert abs(update) < 1e-3 * rate  # 1e-12 against epsilon 1e-8
     config.name = "sgd"
-    with pytest.raises(ValueError, match="optimizer.name"):
+    with pytest.raises(ValueError, match=r"optimizer\.name"):
         build_optimizer(config, steps=10)
