@@ -32,7 +32,7 @@ def main(_) -> None:
     workdir = pathlib.Path(_WORKDIR.value)
     model = hpunet_jax.load(workdir, _STEP.value)
     config, settings = model.config, model.config.evaluation
-    builder = pipeline.load_builder(config.data.name, _DATA_DIR.value or config.data.dir)
+    builder = pipeline.open_data_set(config, _DATA_DIR.value)
     split = _SPLIT.value or settings.split
 
     def batches(split, limit=None):
@@ -62,7 +62,9 @@ def main(_) -> None:
         with write_aside(workdir / name) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
     print(f"\n{builder.info.full_name}, {split} split\n\n{results_table(results)}\n")
-    print(f"results: {workdir / 'evaluation.json'}, table for documents: {workdir / 'evaluation.md'}")
+    print(
+        f"results: {workdir / 'evaluation.json'}, table for documents: {workdir / 'evaluation.md'}"
+    )
 
 
 if __name__ == "__main__":

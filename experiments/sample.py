@@ -107,7 +107,7 @@ def read_examples(config) -> tuple[np.ndarray, np.ndarray]:
     """Images [B, h, w, channels] and masks [B, h, w, G] of the examples to show, cropped."""
     from hpunet_jax.data import pipeline
 
-    builder = pipeline.load_builder(config.data.name, _DATA_DIR.value or config.data.dir)
+    builder = pipeline.open_data_set(config, _DATA_DIR.value)
     split = config.evaluation.split
     count = pipeline.num_examples(builder, split)
     if _EXAMPLES.value:

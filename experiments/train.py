@@ -27,7 +27,7 @@ def main(_) -> None:
 
     config = _CONFIG.value
     workdir = pathlib.Path(_WORKDIR.value)
-    builder = pipeline.load_builder(config.data.name, config.data.dir)
+    builder = pipeline.open_data_set(config)
 
     def batches_from(start_step):
         return pipeline.train_batches(

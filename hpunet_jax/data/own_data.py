@@ -109,7 +109,6 @@ def load(
     folder: str | os.PathLike[str],
     size: tuple[int, int] | None = None,
     bits: int | None = None,
-    num_classes: int | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> OwnData:
     """Checks and builds a data set, unless that has been done before.
@@ -119,7 +118,6 @@ def load(
       size: height and width to crop or pad all images to (padding is ignored in the masks); None:
         all images must have one size.
       bits: 8 or 16, that all images must have; None: as most of them.
-      num_classes: the masks' classes must be less than this; None: any.
       cache: where the data set is built; None: the folder `.tfds` in `folder`.
 
     Returns:
@@ -138,10 +136,9 @@ def load(
         fields = json.loads(note.read_text(encoding="utf-8"))
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
-        known = num_classes is None or builder.builder_config.num_classes <= num_classes
-        if known and builder.is_prepared():
+        if builder.is_prepared():
             return builder
-    config = _checked(folder, name, size, bits, num_classes)
+    config = _checked(folder, name, size, bits)
     with write_aside(note) as path:
         path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
     builder = OwnData(data_dir=cache, config=config)
@@ -162,13 +159,9 @@ def fingerprint(
 
 
 def _checked(
-    folder: pathlib.Path,
-    name: str,
-    size: tuple[int, int] | None,
-    bits: int | None,
-    num_classes: int | None,
+    folder: pathlib.Path, name: str, size: tuple[int, int] | None, bits: int | None
 ) -> OwnDataConfig:
-    report = check(folder, size, bits, num_classes)
+    report = check(folder, size, bits)
     if report.problems:
         shown = [f"  {problem.text}" for problem in report.problems[:_MOST_PROBLEMS]]
         raise ValueError(

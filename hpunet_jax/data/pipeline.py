@@ -10,9 +10,10 @@ import importlib
 import importlib.util
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import ml_collections
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -23,25 +24,61 @@ _BUILDERS = "hpunet_jax.data"
 
 
 def open_data_set(
-    data: Mapping[str, Any], data_dir: str | os.PathLike[str] | None = None
+    config: ml_collections.ConfigDict, data_dir: str | os.PathLike[str] | None = None
 ) -> tfds.core.DatasetBuilder:
-    """Opens the data set that a config's section `data` describes.
+    """Opens the data set that a config names, and checks that the config fits it.
 
     Args:
-      data: the section. Used are `name` and `dir`, for own data also `size` and `bits`.
+      config: the whole config; used are `data` and `model`.
       data_dir: in place of `data.dir`: where data sets are built; for own data, its folder.
 
     Returns:
       The prepared builder. Own data is checked and built, unless that has been done before.
 
     Raises:
-      ValueError: there is no data set of this name, or training could not use some own file.
+      ValueError: there is no data set of this name, the model or the crop does not fit it, or
+        training could not use some own file.
       FileNotFoundError: the data set has not been built, or there is no folder of own data.
     """
-    data_dir = data_dir or data["dir"]
-    if data["name"] == "own_data":
-        return own_data.load(data_dir, data.get("size"), data.get("bits"))
-    return load_builder(data["name"], data_dir)
+    data, data_dir = config.data, data_dir or config.data.dir
+    if data.name == "own_data":
+        builder = own_data.load(data_dir, data.get("size"), data.get("bits"))
+    else:
+        builder = load_builder(data.name, data_dir)
+    check_config(config, builder)
+    return builder
+
+
+def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBuilder) -> None:
+    """Refuses a config whose model or crop does not fit a data set; says what to set.
+
+    Args:
+      config: the whole config; used are `data.crop` and `model`.
+      builder: the data set.
+
+    Raises:
+      ValueError: if the images have another number of channels or are smaller than the crop, or
+        the masks have more classes than the model.
+    """
+    name = f"the data set {config.data.name!r}"
+    *size, channels = builder.info.features["image"].shape
+    if channels != config.model.image_channels:
+        raise ValueError(
+            f"model.image_channels is {config.model.image_channels}, but the images of {name} have "
+            f"{channels}: set --config.model.image_channels={channels}."
+        )
+    num_classes = getattr(builder.builder_config, "num_classes", 0)
+    if num_classes > config.model.num_classes:
+        raise ValueError(
+            f"model.num_classes is {config.model.num_classes}, but the masks of {name} have the "
+            f"classes 0 to {num_classes - 1}: set --config.model.num_classes={num_classes}."
+        )
+    crop = tuple(config.data.crop)
+    if None not in size and np.any(np.greater(crop, size)):
+        raise ValueError(
+            f"data.crop is {crop}, but the images of {name} are {size[0]}x{size[1]}: choose a "
+            "smaller --config.data.crop, or larger images."
+        )
 
 
 def find_builder(

@@ -4,6 +4,7 @@ from PIL import Image
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
+from configs import own_data as own_config  # noqa: E402
 from hpunet_jax.data import own_data, pipeline  # noqa: E402
 
 
@@ -63,7 +64,7 @@ def test_a_data_set_is_built_once_and_anew_when_files_change(tmp_path, monkeypat
     real = own_data.check
     monkeypatch.setattr(own_data, "check", lambda *args: looks.append(args) or real(*args))
     first = own_data.load(tmp_path)
-    again = own_data.load(tmp_path, num_classes=3)
+    again = own_data.load(tmp_path)
     assert len(looks) == 1
     assert again.data_path == first.data_path
     changed = np.zeros((12, 10), np.uint8)
@@ -93,11 +94,8 @@ def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
     np.testing.assert_array_equal(examples[b"p/0"]["masks"], np.stack([expected] * 2, axis=-1))
 
 
-def test_what_the_model_or_the_promise_does_not_allow_is_refused(tmp_path):
+def test_8_bits_where_16_were_promised_are_refused(tmp_path):
     write_set(tmp_path)
-    own_data.load(tmp_path)
-    with pytest.raises(ValueError, match="has the class 2; expected 0 to 1"):
-        own_data.load(tmp_path, num_classes=2)
     with pytest.raises(ValueError, match="9 problems") as error:
         own_data.load(tmp_path, bits=16)
     assert "train/images/p/0.png is grey 8 bit; expected grey 16 bit" in str(error.value)
@@ -106,3 +104,42 @@ def test_what_the_model_or_the_promise_does_not_allow_is_refused(tmp_path):
 def test_the_builder_alone_says_how_to_load_own_data(tmp_path):
     with pytest.raises(ValueError, match=r"own_data\.load\(folder\)"):
         own_data.OwnData(data_dir=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def three_classes(tmp_path_factory):
+    """A folder with grey images of 12x10 pixels and masks of the classes 0 to 2."""
+    folder = tmp_path_factory.mktemp("own")
+    write_set(folder)
+    return folder
+
+
+def config_for(folder, **fields):
+    config = own_config.get_config()
+    overrides = {"data.dir": str(folder), "data.crop": (8, 8), "model.num_classes": 3, **fields}
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+def test_a_config_opens_own_data_by_its_folder(three_classes):
+    builder = pipeline.open_data_set(config_for(three_classes))
+    assert builder.info.features["masks"].shape == (12, 10, 2)
+    config = config_for("elsewhere", **{"data.size": (9, 16)})
+    resized = pipeline.open_data_set(config, three_classes)
+    assert resized.info.features["image"].shape == (9, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("model.num_classes", 2, r"classes 0 to 2: set --config\.model\.num_classes=3\."),
+        ("model.image_channels", 3, r"have 1: set --config\.model\.image_channels=1\."),
+        ("data.crop", (8, 12), r"images of the data set 'own_data' are 12x10: choose a smaller"),
+        ("data.bits", 16, "is grey 8 bit; expected grey 16 bit"),
+    ],
+)
+def test_a_config_that_does_not_fit_own_data_is_told_what_to_set(
+    three_classes, field, value, words
+):
+    with pytest.raises(ValueError, match=words):
+        pipeline.open_data_set(config_for(three_classes, **{field: value}))

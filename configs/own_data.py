@@ -1,0 +1,24 @@
+"""The paper's HPU-Net on your own images (Sections 2 and 3.2): any number of graders and classes.
+
+    python -m experiments.check_data --dir=mydata
+    python -m experiments.train --config=configs/own_data.py --config.data.dir=mydata \\
+        --workdir=runs/mydata
+
+docs/data.md describes the layout of the folder; the checker says which classes and channels to set,
+for instance `--config.model.num_classes=3`. Images should show at least `data.crop` pixels, which
+must be multiples of 2 ** (model.num_scales - 1).
+"""
+
+import ml_collections
+
+from configs import lidc_hpunet
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The paper's LIDC config, on a folder of files."""
+    config = lidc_hpunet.get_config().unlock()
+    config.data.name = "own_data"
+    config.data.dir = "mydata"  # holds train, val and test
+    config.data.size = ()  # height and width to crop or pad all images to; (): they have one size
+    config.data.bits = 0  # 8 or 16, that all images must have; 0: as most of them
+    return config.lock()
