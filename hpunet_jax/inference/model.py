@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from hpunet_jax.augmentation import extrapolation
 from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
 from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
 
@@ -46,6 +47,7 @@ class Model:
         seed: int = 0,
         scales: Sequence[int] | None = None,
         probabilities: bool = False,
+        visible_labels: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draws segmentation hypotheses Y' = S(X, z), z ~ P(.|X) (Section 2, "Sampling").
 
@@ -60,16 +62,19 @@ class Model:
           scales: the latent scales to sample, 0 the coarsest; the others stay at their prior
             means. None samples all, [] none.
           probabilities: whether to return class probabilities instead of labels.
+          visible_labels: integers [B, H, W], only for a model trained to extrapolate (Section 3.3,
+            Fig. 5), which needs them: the class of each visible pixel, -1 (or 255) where hidden.
+            Of hidden pixels, the image is not looked at either.
 
         Returns:
           uint8 labels [N, B, H, W] (int32 for more than 256 classes), or float32 probabilities
           [N, B, H, W, C].
 
         Raises:
-          ValueError: for images of the wrong shape or scale, or scales that do not exist.
+          ValueError: for images of the wrong shape or scale, scales that do not exist, or visible
+            labels that are missing, not wanted, or do not fit.
         """
-        images = as_unit_images(images)
-        check_image_shape(self.network, images.shape, "the image")
+        images = self._inputs(images, visible_labels)
         mean = self._mean_flags(scales)
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, not {num_samples}.")
@@ -78,7 +83,11 @@ class Model:
         )
 
     def reconstruct(
-        self, images: np.ndarray, labels: np.ndarray, probabilities: bool = False
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        probabilities: bool = False,
+        visible_labels: np.ndarray | None = None,
     ) -> np.ndarray:
         """Reconstructs given segmentations through the posterior means (Appendix B.2).
 
@@ -86,16 +95,17 @@ class Model:
           images: as in `sample`.
           labels: integers [B, H, W], the segmentations to reconstruct.
           probabilities: whether to return class probabilities instead of labels.
+          visible_labels: as in `sample`.
 
         Returns:
           uint8 labels [B, H, W] (int32 for more than 256 classes), or float32 probabilities
           [B, H, W, C].
 
         Raises:
-          ValueError: for images or labels of the wrong shape, or labels outside the classes.
+          ValueError: for images or labels of the wrong shape, labels outside the classes, or
+            visible labels that are missing, not wanted, or do not fit.
         """
-        images = as_unit_images(images)
-        check_image_shape(self.network, images.shape, "the image")
+        images = self._inputs(images, visible_labels)
         labels = np.asarray(labels)
         if labels.shape != images.shape[:3]:
             raise ValueError(
@@ -111,8 +121,37 @@ class Model:
             _reconstruct(self.network, self.params, images, labels.astype(np.int32), probabilities)
         )
 
+    @property
+    def extrapolates(self) -> bool:
+        """Whether the model was trained to fill in hidden parts, and needs visible labels."""
+        return self.config.get("data", {}).get("extrapolation", None) is not None
+
+    def _inputs(self, images: np.ndarray, visible_labels: np.ndarray | None) -> np.ndarray:
+        """What the network sees of images, and of the visible segmentation if there is one."""
+        images = as_unit_images(images)
+        if not self.extrapolates:
+            if visible_labels is not None:
+                raise ValueError(
+                    "visible_labels are given, but this model was not trained to extrapolate (its "
+                    "config has no data.extrapolation): leave them out, or train a model with "
+                    "configs/demo_extrapolation.py."
+                )
+            check_image_shape(self.network, images.shape, "the image")
+            return images
+        if visible_labels is None:
+            raise ValueError(
+                "this model was trained to extrapolate (data.extrapolation): give the visible "
+                "segmentation as visible_labels, integers [B, H, W] that are -1 where hidden."
+            )
+        labels = check_visible_labels(visible_labels, images.shape, self.num_classes)
+        inputs = np.asarray(extrapolation.visible_input(images, labels, self.num_classes))
+        check_image_shape(self.network, inputs.shape, "the image with the visible segmentation")
+        return inputs
+
     def _mean_flags(self, scales: Sequence[int] | None) -> tuple[bool, ...]:
         available = range(self.num_latent_scales)
+        if scales and not available:
+            raise ValueError("this model has no latent scales to sample: leave scales at None.")
         if scales is None:
             return (False,) * len(available)
         if wrong := [scale for scale in scales if scale not in available]:
@@ -191,6 +230,39 @@ def as_unit_images(images: np.ndarray) -> np.ndarray:
         raise ValueError(f"images must be uint8, uint16 or floating point, not {images.dtype}.")
     check_unit_interval(images)
     return images.astype(np.float32)
+
+
+def check_visible_labels(
+    labels: np.ndarray, images_shape: Sequence[int], num_classes: int
+) -> np.ndarray:
+    """The visible segmentation of an extrapolating model, as int32 that are -1 where hidden.
+
+    Args:
+      labels: integers [B, H, W]; -1 and, of fewer than 256 classes, 255 stand for hidden pixels.
+      images_shape: shape of the images.
+      num_classes: number of classes C.
+
+    Returns:
+      int32 [B, H, W].
+
+    Raises:
+      ValueError: for another shape or type, or labels outside the classes.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != tuple(images_shape[:3]) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"visible_labels must be integers of shape {tuple(images_shape[:3])}, not "
+            f"{labels.dtype} of shape {labels.shape}."
+        )
+    labels = labels.astype(np.int32)
+    if num_classes <= 255:
+        labels = np.where(labels == 255, extrapolation.HIDDEN, labels)
+    if labels.size and not -1 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(
+            f"visible_labels lie in [{labels.min()}, {labels.max()}], but the model knows the "
+            f"classes 0 to {num_classes - 1}, and -1 (or 255) for hidden pixels."
+        )
+    return labels
 
 
 def _output(logits: jax.Array, probabilities: bool) -> jax.Array:

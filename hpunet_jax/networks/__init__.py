@@ -13,27 +13,38 @@ from hpunet_jax.networks.network import (
     check_image_shape,
     check_unit_interval,
 )
+from hpunet_jax.networks.spunet import SPUNetConfig, spunet
+from hpunet_jax.networks.unet import UNetConfig, unet
 
 __all__ = [
     "Gaussian",
     "HPUNetConfig",
     "Network",
+    "SPUNetConfig",
     "Sample",
     "TrainOutputs",
+    "UNetConfig",
     "build_network",
     "check_image_shape",
     "check_unit_interval",
     "hpunet",
+    "spunet",
+    "unet",
 ]
 
-_NETWORKS = {"hpunet": (HPUNetConfig, hpunet)}
+_NETWORKS = {
+    "hpunet": (HPUNetConfig, hpunet),
+    "spunet": (SPUNetConfig, spunet),
+    "unet": (UNetConfig, unet),
+}
 
 
 def build_network(model: Mapping[str, Any]) -> Network:
     """Builds the network that the `model` section of a config describes.
 
     Args:
-      model: `name` ("hpunet") and the fields of that network's config dataclass.
+      model: `name` ("hpunet", "spunet" or "unet") and the fields of that network's config
+        dataclass.
 
     Returns:
       The network.

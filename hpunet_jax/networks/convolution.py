@@ -1,5 +1,7 @@
 """Convolutions and changes of resolution shared by all networks (Appendix D, "Architecture")."""
 
+import functools
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -42,3 +44,21 @@ def down_sample(features: jax.Array) -> jax.Array:
 def up_sample(features: jax.Array) -> jax.Array:
     """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation."""
     return jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
+
+
+def up_sample_bilinear(features: jax.Array) -> jax.Array:
+    """Doubles height and width of [B, h, w, c] by bilinear interpolation, edges repeated.
+
+    Pixels are squares, as in `jax.image.resize`: a new pixel's centre lies a quarter of an old
+    pixel from the nearest old centre, so it takes 3/4 of that one and 1/4 of the next.
+    """
+
+    def double(x: jax.Array, axis: int) -> jax.Array:
+        size = x.shape[axis]
+        rows = functools.partial(jax.lax.slice_in_dim, x, axis=axis)
+        before = jnp.concatenate([rows(0, 1), rows(0, size - 1)], axis)
+        after = jnp.concatenate([rows(1, size), rows(size - 1, size)], axis)
+        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
+        return pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+
+    return double(double(features, 1), 2)

@@ -2,15 +2,14 @@
 
 import dataclasses
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 
 from hpunet_jax.networks.decoder import OutputDecoder
 from hpunet_jax.networks.encoder import Encoder
-from hpunet_jax.networks.initializers import draw_parameters
 from hpunet_jax.networks.latents import LatentHierarchy, given, sampled
 from hpunet_jax.networks.network import Network, Sample, TrainOutputs
+from hpunet_jax.networks.transform import pure_network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,8 @@ class HPUNetConfig:
       max_channels: feature maps double with each down-sampling up to this number.
       channels: feature maps of each scale, fine to coarse; () takes the doubling rule above.
       block_channels: feature maps inside the residual branches; () takes half of `channels`.
-      latent_dims: latents at each position of each latent scale, coarse to fine.
+      latent_dims: latents at each position of each scale, coarse to fine, up to the finest scale
+        with latents; 0 for a scale without (the ablations of Appendix F).
       blocks_per_scale: residual blocks of each encoder and decoder scale.
       convs_per_block: 3x3 convolutions of each residual block.
       log_std_bound: predicted log-standard-deviations are clipped to [-bound, bound]. Far outside
@@ -55,6 +55,11 @@ class HPUNetConfig:
             raise ValueError(
                 f"model.latent_dims has {len(self.latent_dims)} latent scales; with "
                 f"model.num_scales={self.num_scales} there can be 1 to {self.num_scales - 1}."
+            )
+        if min(self.latent_dims) < 0 or not self.latent_dims[-1]:
+            raise ValueError(
+                f"model.latent_dims={tuple(self.latent_dims)} must end with the finest scale that "
+                "carries latents, and have 0 or more latents at each scale before it."
             )
         for name in ("channels", "block_channels"):
             widths = getattr(self, name)
@@ -90,7 +95,7 @@ def hpunet(config: HPUNetConfig) -> Network:
     Returns:
       A `Network`. Its `encode` gives the features of each processing scale, fine to coarse.
     """
-    num_latent_scales = len(config.latent_dims)
+    num_latent_scales = sum(dim > 0 for dim in config.latent_dims)
     latent_arguments = {"latent_dims": config.latent_dims, "log_std_bound": config.log_std_bound}
 
     def encode(image):
@@ -102,7 +107,7 @@ def hpunet(config: HPUNetConfig) -> Network:
         decoded, priors, latents = hierarchy(features, choose)
         decoder = OutputDecoder(
             config.num_classes,
-            first_scale=num_latent_scales + 1,
+            first_scale=len(config.latent_dims) + 1,
             **config.widths,
             name="output_decoder",
         )
@@ -135,27 +140,4 @@ def hpunet(config: HPUNetConfig) -> Network:
     def reconstruct(image, label):
         return train_outputs(None, image, label, mean=True).logits
 
-    def param_shapes():
-        size = 2 ** (config.num_scales - 1)
-        image = jax.ShapeDtypeStruct((1, size, size, config.image_channels), jnp.float32)
-        label = jax.ShapeDtypeStruct((1, size, size), jnp.int32)
-        return jax.eval_shape(hk.transform(reconstruct).init, None, image, label)
-
-    def init(key):
-        return draw_parameters(key, param_shapes())
-
-    def apply(function):
-        return hk.without_apply_rng(hk.transform(function)).apply
-
-    return Network(
-        param_shapes=param_shapes,
-        init=init,
-        encode=apply(encode),
-        sample=apply(sample),
-        reconstruct=apply(reconstruct),
-        train_outputs=apply(train_outputs),
-        num_classes=config.num_classes,
-        num_latent_scales=num_latent_scales,
-        size_multiple=2 ** (config.num_scales - 1),
-        image_channels=config.image_channels,
-    )
+    return pure_network(config, encode, sample, reconstruct, train_outputs, num_latent_scales)

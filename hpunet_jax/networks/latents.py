@@ -55,6 +55,9 @@ class LatentHierarchy(hk.Module):
     at every position; latents are chosen, concatenated with the features, up-sampled together,
     concatenated with the encoder's features of the scale above, and processed by its residual
     blocks. So the latents of a scale depend on the image and on all coarser latents.
+
+    A scale without latents (dimension 0) only decodes. It is none of the latent scales that are
+    numbered and returned.
     """
 
     def __init__(
@@ -69,7 +72,8 @@ class LatentHierarchy(hk.Module):
         name: str | None = None,
     ):
         """Args:
-        latent_dims: latents at each position, one entry for each latent scale, coarse to fine.
+        latent_dims: latents at each position, one entry for each scale up to the finest with
+          latents, coarse to fine; 0 for a scale without.
         channels: feature maps of each processing scale of the U-Net, fine to coarse.
         block_channels: feature maps inside the residual branches, fine to coarse.
         blocks_per_scale: residual blocks of each scale.
@@ -99,21 +103,22 @@ class LatentHierarchy(hk.Module):
 
         Returns:
           The decoder's features one scale above the finest latents [B, 2h, 2w, c] (those below
-          them if `decode_last` is off), each scale's Gaussian, and the latents used.
+          them if `decode_last` is off), each latent scale's Gaussian, and the latents used.
         """
         skips = encoder_features[::-1]
         features = skips[0]
         gaussians, latents = [], []
         for scale, dim in enumerate(self.latent_dims):
-            parameters = Conv2D(2 * dim, 1, name=f"latent_{scale}")(features)
-            gaussian = split_gaussian(parameters, self.log_std_bound)
-            z = choose(scale, gaussian)
-            gaussians.append(gaussian)
-            latents.append(z)
+            if dim:
+                parameters = Conv2D(2 * dim, 1, name=f"latent_{scale}")(features)
+                gaussian = split_gaussian(parameters, self.log_std_bound)
+                z = choose(len(latents), gaussian)
+                gaussians.append(gaussian)
+                latents.append(z)
+                features = jnp.concatenate([z.astype(features.dtype), features], axis=-1)
             if scale == len(self.latent_dims) - 1 and not self.decode_last:
                 break
-            features = up_sample(jnp.concatenate([z.astype(features.dtype), features], axis=-1))
-            features = jnp.concatenate([features, skips[scale + 1]], axis=-1)
+            features = jnp.concatenate([up_sample(features), skips[scale + 1]], axis=-1)
             features = ResidualScale(
                 self.blocks_per_scale,
                 self.channels[scale + 1],

@@ -112,6 +112,24 @@ def test_latents_reach_only_so_far_but_the_coarsest_reach_everywhere(network, pa
     assert not changed[0, 40:, 40:].any()
 
 
+def test_scales_without_latents_decode_but_are_not_counted(tiny_model, image, label):
+    """Appendix F: only the local latents, in the same topology."""
+    network = build_network({**tiny_model, "latent_dims": (0, 2)})
+    params = network.init(jax.random.key(0))
+    assert network.num_latent_scales == 1
+    outputs = network.train_outputs(params, keys(0), image, label)
+    assert [z.shape for z in outputs.latents] == [(2, 4, 6, 2)]
+    assert [q.mean.shape for q in outputs.posteriors] == [(2, 4, 6, 2)]
+    fed_back = network.sample(params, network.encode(params, image), None, latents=outputs.latents)
+    np.testing.assert_allclose(fed_back.logits, outputs.logits, atol=1e-6)
+    fixed = network.sample(params, network.encode(params, image), keys(0), mean=(True,))
+    np.testing.assert_array_equal(fixed.latents[0], fixed.priors[0].mean)
+
+    hierarchy = build_network(tiny_model).param_shapes()
+    missing = {"prior/latent_0", "posterior/latent_0"}
+    assert set(hierarchy) - set(params) == missing
+
+
 def test_absurd_images_leave_the_kl_inputs_finite(network, params, label):
     image = jnp.full((2, 16, 24, 1), 1e8)
     outputs = network.train_outputs(params, keys(0), image, label)
@@ -135,6 +153,7 @@ def test_bfloat16_computes_gaussians_and_logits_in_float32(tiny_model, params, i
         ({"num_scalse": 4}, "num_scalse"),
         ({"latent_dims": ()}, "latent_dims"),
         ({"latent_dims": (1, 1, 1, 1)}, "latent_dims"),
+        ({"latent_dims": (1, 0)}, "must end with the finest scale that carries latents"),
         ({"channels": (4, 8)}, "model.channels"),
         ({"dtype": "float16"}, "float16"),
     ],
