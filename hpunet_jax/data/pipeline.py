@@ -62,10 +62,14 @@ def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBu
     """
     name = f"the data set {config.data.name!r}"
     *size, channels = builder.info.features["image"].shape
+    images = "images"
+    if config.data.get("extrapolation") is not None:  # see augmentation/extrapolation.py
+        channels += config.model.num_classes + 1
+        images = "images with their visible segmentation"
     if channels != config.model.image_channels:
         raise ValueError(
-            f"model.image_channels is {config.model.image_channels}, but the images of {name} have "
-            f"{channels}: set --config.model.image_channels={channels}."
+            f"model.image_channels is {config.model.image_channels}, but the {images} of {name} "
+            f"have {channels} channels: set --config.model.image_channels={channels}."
         )
     num_classes = getattr(builder.builder_config, "num_classes", 0)
     if num_classes > config.model.num_classes:

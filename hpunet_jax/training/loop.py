@@ -12,7 +12,7 @@ from absl import logging
 from tqdm import tqdm
 
 from hpunet_jax import config as configs
-from hpunet_jax.augmentation import Augmentation, training_batch
+from hpunet_jax.augmentation import Augmentation, Extrapolation, hide_batch, training_batch
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 from hpunet_jax.networks import build_network, check_image_shape, check_unit_interval
 from hpunet_jax.objectives import build_objective
@@ -83,9 +83,20 @@ def train(
 def build_draw_batch(config: ml_collections.ConfigDict):
     """The function (key, examples) -> `Batch` that the `data` section of a config describes."""
     augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
+    extrapolation = Extrapolation.from_config(config.data.get("extrapolation", None))
 
     def draw_batch(key, examples):
-        return training_batch(key, examples, augmentation, config.data.get("num_ids", None))
+        batch = training_batch(key, examples, augmentation, config.data.get("num_ids", None))
+        if extrapolation is None:
+            return batch
+        model = config.model
+        return hide_batch(
+            jax.random.fold_in(key, 1),
+            batch,
+            extrapolation,
+            num_classes=model.num_classes,
+            model_channels=model.image_channels,
+        )
 
     return draw_batch
 

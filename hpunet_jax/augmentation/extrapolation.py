@@ -1,0 +1,167 @@
+"""The extrapolation task (Section 3.3, Fig. 5): a part of each image is hidden.
+
+The prior receives image and segmentation of the visible part; the posterior receives the same and
+the whole segmentation; the model learns to fill in the rest. All of it goes in as channels of one
+image, so the network is the ordinary one with more image channels.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hpunet_jax.augmentation.batch import Batch
+
+SIDES = ("top", "bottom", "left", "right")
+HIDDEN = -1  # label of hidden pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Extrapolation:
+    """How much of a training image is hidden: all beyond one straight line, from one side.
+
+    Attributes:
+      hidden: least and greatest fraction of the rows (or columns) to hide, drawn uniformly.
+      sides: the sides from which to hide, drawn uniformly; Fig. 5 shows "top".
+    """
+
+    hidden: tuple[float, float] = (0.3, 0.7)
+    sides: tuple[str, ...] = SIDES
+
+    def __post_init__(self):
+        hidden = tuple(self.hidden)
+        if len(hidden) != 2 or not 0 < hidden[0] <= hidden[1] < 1:
+            raise ValueError(
+                "data.extrapolation.hidden must be the least and the greatest fraction of an image "
+                f"to hide, two numbers between 0 and 1, not {self.hidden}."
+            )
+        if not self.sides or any(side not in SIDES for side in self.sides):
+            raise ValueError(
+                f"data.extrapolation.sides must name one or more of {', '.join(SIDES)}, not "
+                f"{self.sides}."
+            )
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any] | None) -> "Extrapolation | None":
+        """What the section `data.extrapolation` of a config describes; None if it is missing.
+
+        Raises:
+          ValueError: for an unknown field or a value out of range.
+        """
+        if section is None:
+            return None
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in section:
+            if name not in known:
+                raise ValueError(
+                    f"unknown field data.extrapolation.{name}; known are {', '.join(known)}."
+                )
+        return cls(**section)
+
+
+def num_channels(image_channels: int, num_classes: int) -> int:
+    """Channels of what `visible_input` makes: `model.image_channels` of such a model."""
+    return image_channels + num_classes + 1
+
+
+def hide_batch(
+    key: jax.Array,
+    batch: Batch,
+    extrapolation: Extrapolation,
+    *,
+    num_classes: int,
+    model_channels: int | None = None,
+) -> Batch:
+    """Hides a random part of each image of a training batch.
+
+    Label and mask stay as they are: the loss is on all valid pixels, so that the model also
+    repeats the visible segmentation, and its samples are complete segmentations. Padding and
+    ignored pixels, whose label nobody knows, count as hidden.
+
+    Args:
+      key: a random key.
+      batch: the training batch.
+      extrapolation: how much is hidden.
+      num_classes: number of classes C of the model.
+      model_channels: `model.image_channels`; None leaves it unchecked.
+
+    Returns:
+      The batch with images [B, H, W, channels + C + 1] of `visible_input`.
+
+    Raises:
+      ValueError: if the images have not as many channels as the model takes.
+    """
+    size = batch.image.shape[1:3]
+    channels = num_channels(batch.image.shape[-1], num_classes)
+    if model_channels not in (None, channels):
+        raise ValueError(
+            f"model.image_channels is {model_channels}, but with data.extrapolation a model of "
+            f"{num_classes} classes on images of {batch.image.shape[-1]} channel(s) needs "
+            f"{channels}: the image, one channel for each class, and what is visible."
+        )
+    keys = jax.random.split(key, len(batch.image))
+    hidden = jax.vmap(lambda key: random_hidden(key, size, extrapolation))(keys)
+    visible = ~hidden & (batch.mask > 0)
+    labels = jnp.where(visible, batch.label, HIDDEN)
+    return batch._replace(image=visible_input(batch.image, labels, num_classes))
+
+
+def random_hidden(key: jax.Array, size: tuple[int, int], extrapolation: Extrapolation) -> jax.Array:
+    """Draws the hidden part of one image.
+
+    Args:
+      key: a random key.
+      size: height H and width W.
+      extrapolation: how much is hidden.
+
+    Returns:
+      bool [H, W], True where hidden.
+    """
+    side_key, fraction_key = jax.random.split(key)
+    sides = jnp.array([SIDES.index(side) for side in extrapolation.sides])
+    side = jax.random.choice(side_key, sides)
+    least, greatest = extrapolation.hidden
+    fraction = jax.random.uniform(fraction_key, minval=least, maxval=greatest)
+    return _distances(size)[side] < fraction
+
+
+def hide(labels: np.ndarray, fraction: float, side: str = "top") -> np.ndarray:
+    """The visible segmentation of images of which one side is hidden, as in Fig. 5.
+
+    Args:
+      labels: integers [B, H, W].
+      fraction: how much of the rows (or columns) to hide.
+      side: from which side.
+
+    Returns:
+      int32 [B, H, W], -1 where hidden.
+    """
+    hidden = np.asarray(_distances(labels.shape[1:]))[SIDES.index(side)] < fraction
+    return np.where(hidden, HIDDEN, labels.astype(np.int32))
+
+
+def visible_input(images: jax.Array, visible_labels: jax.Array, num_classes: int) -> jax.Array:
+    """What the network sees of partly hidden images.
+
+    Args:
+      images: float32 [B, H, W, channels] in [0, 1].
+      visible_labels: integers [B, H, W], the class of each visible pixel, -1 where hidden.
+      num_classes: number of classes C.
+
+    Returns:
+      float32 [B, H, W, channels + C + 1]: the image, its labels as one-hot vectors, and 1 where
+      visible; where hidden, all channels are 0.
+    """
+    visible = jnp.asarray(visible_labels)[..., None] >= 0
+    one_hot = jax.nn.one_hot(visible_labels, num_classes)  # of -1, it is 0 everywhere
+    return jnp.concatenate([jnp.where(visible, images, 0.0), one_hot, visible], axis=-1)
+
+
+def _distances(size: tuple[int, int]) -> jax.Array:
+    """How far each pixel lies from each of `SIDES`, in fractions of the image: [4, H, W]."""
+    down, across = (jnp.linspace(0.5, length - 0.5, length) / length for length in size)
+    down, across = jnp.meshgrid(down, across, indexing="ij")
+    return jnp.stack([down, 1 - down, across, 1 - across])
