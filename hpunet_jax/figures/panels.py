@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
+from hpunet_jax.figures.palettes import paint
 from hpunet_jax.files import write_aside
 
 IGNORE = 255  # label of pixels without annotation
@@ -113,6 +114,17 @@ def draw_segmentation(
         axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=1.1)
     axes.imshow(tint, interpolation="nearest", aspect="auto")
     axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
+
+
+def draw_labels(axes: Axes, labels: np.ndarray, palette: np.ndarray) -> None:
+    """Shows a segmentation as areas of colour, as in Fig. 4.
+
+    Args:
+      axes: where.
+      labels: integers [H, W]; those without a colour are grey.
+      palette: float [labels, 3].
+    """
+    axes.imshow(paint(labels, palette), interpolation="nearest", aspect="auto")
 
 
 def draw_std(axes: Axes, std: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Fig. 3: what the latent scales do: samples of all of them, and of one at a time."""
+"""Figs. 3 and 15: what the latent scales do: samples of all of them, and of one at a time."""
 
 from collections.abc import Mapping
 
@@ -22,6 +22,7 @@ def scales_figure(
     samples: Mapping[str, np.ndarray],
     probabilities: Mapping[str, np.ndarray] | None = None,
     num_shown: int = 8,
+    palette: np.ndarray | None = None,
 ) -> Figure:
     """Each image with one row of samples, and their deviation, for each choice of latent scales.
 
@@ -32,6 +33,8 @@ def scales_figure(
       probabilities: {name of the row: [N, B, H, W, C]}, for the standard deviation; None takes that
         of the labels.
       num_shown: how many of the samples are shown; the deviation is over all.
+      palette: float [labels, 3], to paint every label in its colour as in Fig. 15; None outlines
+        foreground classes over the image as in Fig. 3.
 
     Returns:
       The figure, for `save_figure`.
@@ -77,7 +80,10 @@ def scales_figure(
             sheet.row_label(at_samples, row_top, tall, name)
             for column in range(columns):
                 axes = sheet.panel(at_samples + column * (cell + GAP), row_top, cell, tall)
-                panels.draw_segmentation(axes, images[image], labels[column, image], colours)
+                if palette is None:
+                    panels.draw_segmentation(axes, images[image], labels[column, image], colours)
+                else:
+                    panels.draw_labels(axes, labels[column, image], palette)
             panels.draw_std(sheet.panel(at_deviation, row_top, cell, tall), deviations[name][image])
     panels.draw_std_key(sheet, at_deviation, sheet.height - 0.17, cell)
     return sheet.figure
