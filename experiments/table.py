@@ -1,0 +1,105 @@
+"""Trains, evaluates and merges the runs of one of the paper's tables.
+
+    python -m experiments.table --name=table1_lidc --workdir=runs/tables --seeds=10
+    python -m experiments.table --name=table2 --workdir=runs/tables_demo --seeds=3 --scale=demo
+
+Each run is a folder <workdir>/<config>/seed<number>, shared by all tables. What is missing is
+trained and evaluated by experiments.train and experiments.evaluate; a run that stopped half-way
+goes on from its newest checkpoint, one with an evaluation.npz is finished. The table of all
+finished runs, the paper's numbers beside ours, is printed and written to <workdir>/<name>.txt, .md
+and .json.
+
+--scale=demo makes the configs small, on the embedded data. --override=training.steps=1000 changes a
+field of every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does
+these runs alone: the others can be done elsewhere, with the same workdir or one to be copied into
+it, since a run writes nothing but its own folder.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+from absl import flags
+
+from experiments import program
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.evaluation import runs
+from hpunet_jax.evaluation.paper_tables import TABLES, Table
+from hpunet_jax.evaluation.scores import load_scores
+from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
+from hpunet_jax.files import write_aside
+
+_NAME = flags.DEFINE_enum("name", None, list(TABLES), "The table.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of all runs.")
+_SEEDS = flags.DEFINE_integer("seeds", 10, "Runs of each row.", lower_bound=1)
+_SCALE = flags.DEFINE_enum("scale", runs.PAPER, [runs.PAPER, runs.DEMO], "Size of the configs.")
+_ONLY = flags.DEFINE_list("only", [], "Do only these runs: seed3, lidc_spunet, lidc_spunet/seed3.")
+_TRAIN = flags.DEFINE_bool("train", True, "--notrain only merges what is finished.")
+_OVERRIDE = flags.DEFINE_multi_string("override", [], "Config field, as training.steps=1000.")
+_LIMIT = flags.DEFINE_integer("limit", None, "Evaluate only so many images.", lower_bound=1)
+_BOOTSTRAPS = flags.DEFINE_integer("bootstraps", 1000, "Bootstraps of each run.", lower_bound=1)
+flags.mark_flags_as_required(["name", "workdir"])
+
+
+def main(_) -> None:
+    table, workdir = TABLES[_NAME.value], pathlib.Path(_WORKDIR.value)
+    failed = make_runs(table, workdir) if _TRAIN.value else []
+
+    read = {
+        row.config: [read_run(workdir, job) for job in runs.finished(workdir, row.config)]
+        for row in table.rows
+    }
+    result = merge(table, read, _BOOTSTRAPS.value)
+    for suffix, text in (
+        (".txt", text_table(result)),
+        (".md", markdown_table(result)),
+        (".json", json.dumps(result, indent=2, ensure_ascii=False)),
+    ):
+        with write_aside(workdir / (_NAME.value + suffix)) as aside:
+            aside.write_text(text + "\n", encoding="utf-8")
+    print(f"\n{text_table(result)}\n\ntable: {workdir / _NAME.value}.txt, .md and .json")
+    if failed:
+        raise ValueError(
+            f"{len(failed)} run(s) did not finish: {', '.join(failed)}. Their messages stand "
+            "above; the same command goes on with them."
+        )
+
+
+def make_runs(table: Table, workdir: pathlib.Path) -> list[str]:
+    """Trains and evaluates what is missing; returns the names of runs that failed."""
+    jobs = runs.jobs_of(table, _SEEDS.value, _ONLY.value)
+    failed = []
+    for number, job in enumerate(jobs, start=1):
+        folder = workdir / job.name
+        if (folder / runs.FINISHED).exists():
+            print(f"[{number}/{len(jobs)}] {job.name}: finished", flush=True)
+            continue
+        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
+        config = runs.config_file(table, job.config, _SCALE.value)
+        overrides = [f"--config.{field}" for field in _OVERRIDE.value]
+        limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
+        seed = f"--config.training.seed={job.seed}"
+        # Programs of their own: each gives its memory back, and none can take the others with it.
+        done = call("train", f"--config={config}", f"--workdir={folder}", seed, *overrides)
+        done = done and call("evaluate", f"--workdir={folder}", *limit)
+        if not done:
+            failed.append(job.name)
+    return failed
+
+
+def call(name: str, *arguments: str) -> bool:
+    """Runs a program of this folder; returns whether it succeeded."""
+    command = [sys.executable, "-m", f"experiments.{name}", *arguments]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def read_run(workdir: pathlib.Path, job: runs.Job) -> Run:
+    """Reads a finished run."""
+    with Checkpoints(workdir / job.name) as checkpoints:
+        config = checkpoints.config()
+    return Run(job.seed, config, load_scores(workdir / job.name / runs.FINISHED))
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,74 @@
+"""The runs behind a table: which there are, and where each of them lies.
+
+A run is known by its config and its seed, and lies in a folder of its own that no other run writes
+to, <workdir>/<config>/seed<number>. So runs can be made on several machines and their folders be
+put together: nothing has to be locked, and nothing can be lost.
+"""
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hpunet_jax.evaluation.paper_tables import Table
+
+PAPER, DEMO = "paper", "demo"
+FINISHED = "evaluation.npz"  # the last file that a run writes
+
+
+class Job(NamedTuple):
+    """A run to be made.
+
+    Attributes:
+      config: the module in `configs`.
+      seed: the `training.seed`.
+    """
+
+    config: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder's path inside the workdir, e.g. "lidc_spunet/seed3"."""
+        return f"{self.config}/seed{self.seed}"
+
+
+def jobs_of(table: Table, num_seeds: int, only: Sequence[str] = ()) -> list[Job]:
+    """The runs of a table, one seed of every row after the other.
+
+    Args:
+      table: the table.
+      num_seeds: seeds 0 to `num_seeds` - 1 of each row.
+      only: "seed3", "lidc_spunet" or "lidc_spunet/seed3": the runs that any of them names; empty
+        for all.
+
+    Returns:
+      The runs, seed by seed, so that the first rows to be finished can be compared.
+
+    Raises:
+      ValueError: if an entry of `only` names none of the runs.
+    """
+    jobs = [Job(row.config, seed) for seed in range(num_seeds) for row in table.rows]
+
+    def names(entry: str, job: Job) -> bool:
+        return entry in (job.config, f"seed{job.seed}", job.name)
+
+    for entry in only:
+        if not any(names(entry, job) for job in jobs):
+            raise ValueError(
+                f"--only={entry} is none of the table's runs, {jobs[0].name} to {jobs[-1].name}: "
+                f"give for instance seed0, {jobs[0].config} or {jobs[0].name}."
+            )
+    return [job for job in jobs if not only or any(names(entry, job) for entry in only)]
+
+
+def config_file(table: Table, config: str, scale: str) -> str:
+    """What to give as --config: the paper's config, or the same made small on embedded data."""
+    return f"{table.demo}:{config}" if scale == DEMO else f"configs/{config}.py"
+
+
+def finished(workdir: str | os.PathLike[str], config: str) -> list[Job]:
+    """The finished runs of a config in a workdir, by their seeds."""
+    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{FINISHED}"))
+    seeds = (name.removeprefix("seed") for name in folders if name.startswith("seed"))
+    return [Job(config, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]
