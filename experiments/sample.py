@@ -86,11 +86,9 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Pat
 
 def probabilities_by_scales(model: hpunet_jax.Model, images: np.ndarray) -> dict[str, np.ndarray]:
     """Class probabilities of samples, [N, B, H, W, C], for each choice of latent scales."""
-    choices = {
-        "all scales": None,
-        "only the coarsest": [0],
-        "only the finest": [model.num_latent_scales - 1],
-    }
+    choices = {"all scales": None}
+    if model.num_latent_scales > 1:
+        choices |= {"only the coarsest": [0], "only the finest": [model.num_latent_scales - 1]}
     return {
         name: model.sample(images, _NUM_SAMPLES.value, _SEED.value, scales, probabilities=True)
         for name, scales in choices.items()

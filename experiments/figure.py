@@ -1,0 +1,78 @@
+"""Draws one of the paper's figures (2 to 15) out of finished runs.
+
+    python -m experiments.figure --name=fig2 --workdir=runs/tables
+
+The runs are those of experiments.table in the same workdir, <workdir>/<config>/seed<number>; of
+several seeds the first is shown, and in the training curves (Figs. 7 and 8) all. Figure 5 shows
+<workdir>/snemi3d_extrapolation/seed0. Writes <workdir>/figures/<name>_<config>.png.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from absl import flags
+
+from experiments import program
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.evaluation.runs import FINISHED, finished
+from hpunet_jax.evaluation.scores import load_scores
+from hpunet_jax.figures import curves_figure, save_figure
+from hpunet_jax.figures.catalogue import CURVES, FIGURES, Picture, choose_examples
+from hpunet_jax.files import write_aside
+from hpunet_jax.training.metrics_log import FILE_NAME
+
+_NAME = flags.DEFINE_enum("name", None, list(FIGURES), "The figure.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The --workdir of experiments.table.")
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "Samples of each image.", lower_bound=1)
+flags.mark_flags_as_required(["name", "workdir"])
+
+
+def main(_) -> None:
+    workdir = pathlib.Path(_WORKDIR.value)
+    for picture in FIGURES[_NAME.value]:
+        folders = [workdir / job.name for job in finished(workdir, picture.config)]
+        if not folders:
+            raise FileNotFoundError(
+                f"{workdir / picture.config} holds no finished run: make one with "
+                "`python -m experiments.table`, or with experiments.train and experiments.evaluate "
+                f"in {workdir / picture.config / 'seed0'}."
+            )
+        target = workdir / "figures" / f"{_NAME.value}_{picture.config}.png"
+        if picture.kind == CURVES:
+            draw_curves(folders, target)
+        else:
+            draw_samples(folders[0], picture, target)
+        print(f"picture: {target}")
+
+
+def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
+    """The curves of all runs over each other."""
+    with Checkpoints(folders[0]) as checkpoints:
+        objective = checkpoints.config().objective
+    kappa = objective.kappa if objective.name == "geco" else None
+    save_figure(curves_figure([folder / FILE_NAME for folder in folders], kappa=kappa), target)
+
+
+def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
+    """The picture of that kind which experiments.sample draws."""
+    examples = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
+    with tempfile.TemporaryDirectory() as out:
+        arguments = [
+            f"--workdir={folder}",
+            f"--out={out}",
+            f"--examples={','.join(map(str, examples))}",
+            f"--num_samples={_NUM_SAMPLES.value}",
+        ]
+        command = [sys.executable, "-m", "experiments.sample", *arguments]
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        drawn = pathlib.Path(out) / picture.kind
+        if done.returncode or not drawn.exists():
+            raise ValueError(f"experiments.sample drew no {picture.kind} of {folder}; see above.")
+        with write_aside(target) as aside:
+            aside.write_bytes(drawn.read_bytes())
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,72 @@
+"""The paper's figures by their numbers: which runs they show, and how (Figs. 2-15)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+CURVES = "curves.png"
+
+
+class Picture(NamedTuple):
+    """One picture of a figure; a figure that compares two models has two.
+
+    Attributes:
+      config: the config of the runs it shows.
+      kind: the file name under which `experiments.sample` writes such a picture, or `CURVES`.
+      num_examples: how many test images it shows.
+      worst: a metric: shows the images that score worst in it. None: images spread over the split.
+    """
+
+    config: str
+    kind: str
+    num_examples: int = 0
+    worst: str | None = None
+
+
+FIGURES: Mapping[str, tuple[Picture, ...]] = {
+    "fig2": (Picture("lidc_hpunet", "samples.png", 2), Picture("lidc_spunet", "samples.png", 2)),
+    "fig3": (Picture("lidc_hpunet", "scales.png", 2),),
+    "fig4": (
+        Picture("snemi3d_hpunet", "instances.png", 3),
+        Picture("snemi3d_spunet", "instances.png", 3),
+    ),
+    "fig5": (Picture("snemi3d_extrapolation", "extrapolation.png", 4),),
+    "fig6": (Picture("cityscapes_hpunet", "instances.png", 5),),
+    "fig7": (Picture("lidc_hpunet", CURVES),),
+    "fig8": (Picture("snemi3d_hpunet", CURVES),),
+    "fig9": (Picture("lidc_hpunet", "samples.png", 8),),
+    "fig10": (Picture("lidc_spunet", "samples.png", 8),),
+    "fig11": (Picture("snemi3d_hpunet", "instances.png", 8),),
+    "fig12": (Picture("snemi3d_spunet", "instances.png", 8),),
+    "fig13": (Picture("cityscapes_hpunet", "instances.png", 4),),
+    "fig14": (Picture("cityscapes_hpunet", "instances.png", 4, worst="rand_error"),),
+    "fig15": (Picture("cityscapes_hpunet", "scales.png", 1),),
+}
+
+
+def choose_examples(scores: Mapping[str, np.ndarray], picture: Picture) -> list[int]:
+    """The numbers of the test images that a picture shows; the same ones for every model.
+
+    Args:
+      scores: the model's score of each image, {metric: [images]}.
+      picture: the picture.
+
+    Returns:
+      Numbers spread evenly over the images, or those of the highest `picture.worst`, the highest
+      first; all if there are fewer.
+
+    Raises:
+      ValueError: if the images were not scored by `picture.worst`.
+    """
+    if picture.worst is None:
+        count = len(next(iter(scores.values())))
+        shown = min(picture.num_examples, count)
+        return [count * (2 * i + 1) // (2 * shown) for i in range(shown)]
+    if picture.worst not in scores:
+        raise ValueError(
+            f"the picture shows the images of the highest {picture.worst}, but the run of "
+            f"{picture.config} was scored by {', '.join(scores)} only."
+        )
+    values = np.where(np.isnan(scores[picture.worst]), -np.inf, scores[picture.worst])
+    return np.argsort(-values, kind="stable")[: picture.num_examples].tolist()
