@@ -12,6 +12,8 @@ outlines on simulated CT, with `--config.data.name=lidc_phantom`.
 
 import ml_collections
 
+from hpunet_jax.augmentation.ranges import LIDC
+
 
 def get_config() -> ml_collections.ConfigDict:
     """The config; locked, so that a misspelt field is an error."""
@@ -21,14 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.name = "lidc_crops"
     config.data.dir = "datasets"  # where data sets are built and looked for
     config.data.crop = (128, 128)
-    config.data.augmentation = ml_collections.ConfigDict()
-    config.data.augmentation.translate = 16.0  # greatest shift of the crop, in pixels
-    config.data.augmentation.mirror = True
-    config.data.augmentation.rotation = 180.0  # greatest angle, in degrees
-    config.data.augmentation.shear = 0.1
-    config.data.augmentation.scale = (0.8, 1.25)
-    config.data.augmentation.elastic = 3.0  # of the control points, in pixels
-    config.data.augmentation.elastic_points = 6
+    config.data.augmentation = ml_collections.ConfigDict(LIDC)
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "hpunet"

@@ -1,7 +1,7 @@
 """How far the random augmentation goes (Appendices D.1-D.3, which name the kinds, not the ranges).
 
-`LIDC`, `SNEMI3D` and `CITYSCAPES` are ranges for the paper's three data sets, in the form of the
-section `data.augmentation` of a config.
+`LIDC`, `SNEMI3D` and `CITYSCAPES`, at the end, are the ranges for the paper's three data sets: the
+section `data.augmentation` of their configs.
 """
 
 import dataclasses
@@ -11,50 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 Pair = tuple[float, float]
-
-# Lung nodules have no preferred orientation; the translation keeps them inside a crop of 128x128.
-LIDC: Mapping[str, Any] = types.MappingProxyType(
-    {
-        "translate": 16.0,
-        "mirror": True,
-        "rotation": 180.0,
-        "shear": 0.1,
-        "scale": (0.8, 1.25),
-        "elastic": 3.0,
-        "elastic_points": 6,
-    }
-)
-
-# Nor have neurites. The crop is the whole patch of 256x256, so every shift brings in padding.
-SNEMI3D: Mapping[str, Any] = types.MappingProxyType(
-    {
-        "translate": 32.0,
-        "mirror": True,
-        "rotation": 180.0,
-        "shear": 0.1,
-        "scale": (0.8, 1.25),
-        "elastic": 4.0,
-        "elastic_points": 8,
-    }
-)
-
-# Streets stay the right way up: mirrored across only and hardly rotated; D.3 adds random colour.
-# The crop is the whole image of 512x1024; its control points lie about 171 pixels apart both ways.
-CITYSCAPES: Mapping[str, Any] = types.MappingProxyType(
-    {
-        "translate": (32.0, 64.0),
-        "mirror": (False, True),
-        "rotation": 5.0,
-        "shear": 0.05,
-        "scale": (0.8, 1.25),
-        "elastic": 4.0,
-        "elastic_points": (6, 9),
-        "brightness": 0.1,
-        "contrast": 0.2,
-        "saturation": 0.2,
-        "hue": 10.0,
-    }
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +79,7 @@ class Augmentation:
         """The augmentation that the section `data.augmentation` of a config describes.
 
         Args:
-          config: the section, or one of the mappings above; a field it lacks is off.
+          config: the section, or one of the mappings below; a field it lacks is off.
           crop: height and width, `data.crop`.
 
         Returns:
@@ -167,3 +123,49 @@ def _pair(name: str, value: Any) -> tuple[Any, Any]:
 def _refuse(name: str, expected: str, value: Any):
     field = "data.crop" if name == "crop" else f"data.augmentation.{name}"
     raise ValueError(f"{field} must be {expected}, not {value}.")
+
+
+def _section(**ranges: Any) -> Mapping[str, Any]:
+    """All fields of `data.augmentation`; what is not given is off."""
+    fields = dataclasses.fields(Augmentation)
+    off = {field.name: field.default for field in fields if field.name != "crop"}
+    return types.MappingProxyType({**off, **ranges})
+
+
+# Lung nodules have no preferred orientation; the translation keeps them inside a crop of 128x128.
+LIDC: Mapping[str, Any] = _section(
+    translate=16.0,
+    mirror=True,
+    rotation=180.0,
+    shear=0.1,
+    scale=(0.8, 1.25),
+    elastic=3.0,
+    elastic_points=6,
+)
+
+# Nor have neurites. The crop is the whole patch of 256x256, so every shift brings in padding.
+SNEMI3D: Mapping[str, Any] = _section(
+    translate=32.0,
+    mirror=True,
+    rotation=180.0,
+    shear=0.1,
+    scale=(0.8, 1.25),
+    elastic=4.0,
+    elastic_points=8,
+)
+
+# Streets stay the right way up: mirrored across only and hardly rotated; D.3 adds random colour.
+# The crop is the whole image of 512x1024; its control points lie about 171 pixels apart both ways.
+CITYSCAPES: Mapping[str, Any] = _section(
+    translate=(32.0, 64.0),
+    mirror=(False, True),
+    rotation=5.0,
+    shear=0.05,
+    scale=(0.8, 1.25),
+    elastic=4.0,
+    elastic_points=(6, 9),
+    brightness=0.1,
+    contrast=0.2,
+    saturation=0.2,
+    hue=10.0,
+)

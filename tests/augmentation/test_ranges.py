@@ -1,5 +1,7 @@
 """The fields of `data.augmentation`: what is accepted, and what is refused by name."""
 
+import dataclasses
+
 import ml_collections
 import pytest
 
@@ -57,3 +59,9 @@ def test_a_crop_has_two_positive_sizes(crop):
 def test_oblong_crops_cannot_turn():
     with pytest.raises(ValueError, match="square crop"):
         Augmentation(crop=(16, 32), quarter_turns=True)
+
+
+@pytest.mark.parametrize("ranges", [LIDC, SNEMI3D, CITYSCAPES])
+def test_every_range_is_a_field_of_the_configs(ranges):
+    fields = {field.name for field in dataclasses.fields(Augmentation)}
+    assert set(ranges) == fields - {"crop"}

@@ -133,7 +133,7 @@ def test_a_config_opens_own_data_by_its_folder(three_classes):
     ("field", "value", "words"),
     [
         ("model.num_classes", 2, r"classes 0 to 2: set --config\.model\.num_classes=3\."),
-        ("model.image_channels", 3, r"have 1: set --config\.model\.image_channels=1\."),
+        ("model.image_channels", 3, r"have 1.*: set --config\.model\.image_channels=1\."),
         ("data.crop", (8, 12), r"images of the data set 'own_data' are 12x10: choose a smaller"),
         ("data.bits", 16, "is grey 8 bit; expected grey 16 bit"),
     ],
