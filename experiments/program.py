@@ -17,7 +17,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow only reads files here
 
     def guarded(argv: Sequence[str]) -> None:
-        logging.set_verbosity(max(logging.get_verbosity(), logging.WARNING))
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
         if len(argv) > 1:
             print(f"error: unknown argument {argv[1]!r}; flags look like --name=value.")
             sys.exit(1)
