@@ -117,7 +117,7 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
     Returns:
       uint8 [180, 180, 4] at 0.5 mm, 0 or 1.
     """
-    masks = np.zeros((CROP, CROP, GRADERS), np.uint8)
+    masks = np.zeros((GRADERS, CROP, CROP), np.uint8)  # a grader's pixels lie together in memory
     # The scan's pixel that is nearest to each row and column of the crop.
     offset = (np.arange(CROP) - (CROP - 1) / 2) * RESOLUTION / pixel_spacing
     columns, rows = (np.floor(centre + offset + 0.5).astype(int) for centre in lesion.centre)
@@ -125,8 +125,8 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
         contours = [c for reading in readings for c in reading.contours if c.z == z]
         for contour in sorted(contours, key=lambda c: not c.inclusion):  # holes last
             inside = _resample(contour, rows, columns)
-            masks[..., grader][inside] = contour.inclusion
-    return masks
+            masks[grader][inside] = contour.inclusion
+    return np.moveaxis(masks, 0, -1)
 
 
 def enclosed_pixels(points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:

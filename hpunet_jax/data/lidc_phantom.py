@@ -62,4 +62,4 @@ class LidcPhantom(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(split) for split in PATIENTS}
 
     def _generate_examples(self, split: str):
-        yield from zip(itertools.count(), phantom_examples(split), strict=False)
+        yield from zip(itertools.count(), phantom_examples(split, png=True), strict=False)

@@ -4,11 +4,14 @@ Real outlines of LIDC-IDRI on simulated CT (`lidc_simulated_ct`), split by patie
 proportions (Appendix C).
 """
 
+import functools
+import io
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from hpunet_jax.data.lidc_lesions import Lesion, group_lesions, marked_crops
@@ -19,7 +22,7 @@ from hpunet_jax.data.lidc_simulated_ct import SimulatedLesion
 PATIENTS = {"train": 722, "validation": 144, "test": 144}
 SPLIT_SEED = 0
 
-Example = dict[str, np.ndarray | str]
+Example = dict[str, np.ndarray | str | bytes]
 
 
 def split_patients(patients: Sequence[str]) -> dict[str, set[str]]:
@@ -38,7 +41,11 @@ def split_patients(patients: Sequence[str]) -> dict[str, set[str]]:
 
 
 def phantom_examples(
-    split: str, workers: int | None = None, limit: int | None = None, progress: bool = True
+    split: str,
+    workers: int | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+    png: bool = False,
 ) -> Iterator[Example]:
     """Makes the examples of a split.
 
@@ -47,6 +54,7 @@ def phantom_examples(
       workers: number of processes; None: one for each core; 0: none but this one.
       limit: only the first so many lesions.
       progress: whether to show a bar.
+      png: whether to encode image and masks as PNG, in the processes that make them.
 
     Yields:
       `id` text, `image` uint8 [180, 180, 1], `masks` uint8 [180, 180, 4], ordered by scan, lesion
@@ -68,8 +76,9 @@ def phantom_examples(
     bar = tqdm(
         total=len(lesions), desc=f"lidc_phantom {split}", unit="lesion", disable=not progress
     )
+    make = functools.partial(_examples_of, png=png)
     with bar:
-        for examples in _in_processes(lesions, workers):
+        for examples in _in_processes(make, lesions, workers):
             bar.update()
             yield from examples
 
@@ -114,13 +123,26 @@ def lesion_examples(
     ]
 
 
-def _examples_of(arguments: tuple[int, str, float, int, Lesion]) -> list[Example]:
-    return lesion_examples(*arguments)
+def _examples_of(arguments: tuple[int, str, float, int, Lesion], png: bool) -> list[Example]:
+    examples = lesion_examples(*arguments)
+    if png:
+        for example in examples:
+            example.update({name: _encode(example[name]) for name in ("image", "masks")})
+    return examples
 
 
-def _in_processes(lesions: list, workers: int | None) -> Iterator[list[Example]]:
+def _encode(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "png", compress_level=1)
+    return file.getvalue()
+
+
+def _in_processes(
+    make: Callable[[tuple], list[Example]], lesions: list, workers: int | None
+) -> Iterator[list[Example]]:
     if workers == 0:
-        yield from map(_examples_of, lesions)
+        yield from map(make, lesions)
         return
     # Spawned, not forked: TensorFlow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -128,7 +150,7 @@ def _in_processes(lesions: list, workers: int | None) -> Iterator[list[Example]]
         # A few chunks at a time, so that finished examples do not pile up in memory.
         size = 256
         for start in range(0, len(lesions), size):
-            yield from pool.map(_examples_of, lesions[start : start + size], chunksize=8)
+            yield from pool.map(make, lesions[start : start + size], chunksize=8)
 
 
 def scans_and_lesions() -> Iterator[tuple[Scan, list[Lesion]]]:

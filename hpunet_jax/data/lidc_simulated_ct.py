@@ -32,6 +32,7 @@ _DENSITY = np.array([-640.0, -500.0, -330.0, -120.0, 20.0])
 _CALCIFIED = 350.0
 # Streams of random numbers: what is drawn again for each keyframe or slice.
 _VESSELS, _PARENCHYMA, _WAVES, _NOISE = range(4)
+_EVERYWHERE = (slice(None), slice(None))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,8 @@ class SimulatedLesion:
             weight * signed_distance(masks[window][..., grader])
             for weight, grader in zip(weights, graders, strict=True)
         )
-        blended += anatomy.growth + anatomy.waves * self._smooth_noise(_WAVES, z, scale=14)[window]
+        waves = self._smooth_noise(_WAVES, z, scale=14, window=window)
+        blended += anatomy.growth + anatomy.waves * waves
         blended += max(0.0, 1.0 - blended.max())  # whatever was marked, something is there
         shape = np.full((CROP, CROP), -np.inf, np.float32)
         shape[window] = blended
@@ -128,19 +130,21 @@ class SimulatedLesion:
 
     # Between two keyframes fields are blended, so that neighbouring slices resemble each other.
 
-    def _smooth_noise(self, stream: int, z: float, scale: int) -> np.ndarray:
-        """Noise of unit variance that varies over `scale` pixels; float32 [180, 180]."""
+    def _smooth_noise(
+        self, stream: int, z: float, scale: int, window: tuple[slice, slice] = _EVERYWHERE
+    ) -> np.ndarray:
+        """Noise of unit variance that varies over `scale` pixels; float32 [180, 180][window]."""
         frame, t = divmod(z / KEYFRAME, 1.0)
-        spread = _noise_weights(scale)
+        rows, columns = (_noise_weights(scale)[:, pixels] for pixels in window)
         first, second = (
-            self._rng(stream, int(frame) + i).standard_normal((spread.shape[1],) * 2, np.float32)
+            self._rng(stream, int(frame) + i).standard_normal((len(rows),) * 2, np.float32)
             for i in (0, 1)
         )
         coarse = (
             np.float32(np.cos(t * np.pi / 2)) * first + np.float32(np.sin(t * np.pi / 2)) * second
         )
         # einsum, because BLAS's threads would fight over the cores that the worker processes fill.
-        return np.einsum("hp,wp->hw", np.einsum("hp,pq->hq", spread, coarse), spread)
+        return np.einsum("hp,pw->hw", np.einsum("ph,pq->hq", rows, coarse), columns)
 
     def _vessels_at(self, z: float) -> np.ndarray:
         frame, t = divmod(z / KEYFRAME, 1.0)
@@ -250,6 +254,7 @@ def _draw_tree(rng: np.random.Generator, canvas: np.ndarray, steps: int) -> None
 
 @functools.cache
 def _noise_weights(scale: int) -> np.ndarray:
-    centres = np.arange(-scale, CROP + 2 * scale, scale)
-    weights = np.exp(-0.5 * ((np.arange(CROP)[:, None] - centres) / (0.6 * scale)) ** 2)
-    return (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
+    """Weights of the coarse grid's points (first axis) at each row or column of pixels."""
+    centres = np.arange(-scale, CROP + 2 * scale, scale)[:, None]
+    weights = np.exp(-0.5 * ((np.arange(CROP) - centres) / (0.6 * scale)) ** 2)
+    return (weights / np.linalg.norm(weights, axis=0)).astype(np.float32)
