@@ -1,0 +1,118 @@
+"""Appendix H: tiny clusters at borders are painted over with what surrounds them."""
+
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+import scipy.ndimage
+
+NoNeighbour = Literal["keep", "background"]
+
+
+def clean_up(
+    instances: np.ndarray,
+    erosion: int = 5,
+    neighbourhood: int = 11,
+    no_neighbour: NoNeighbour = "keep",
+    background: int = 0,
+) -> np.ndarray:
+    """Replaces clusters that an erosion eliminates by their majority neighbours (Appendix H).
+
+    A cluster survives if a square of `erosion` x `erosion` of its pixels lies somewhere in the
+    image; what is beyond the border belongs to no cluster. Background is no cluster. All clusters
+    are tested on the map as it is given; those eliminated are then painted over one after the
+    other, by ascending label, each pixel by pixel in raster order. A pixel takes the most frequent
+    label (of equally frequent ones the lowest) in the box around it, which ends at the border;
+    background and the cluster's own label do not count. Painting happens on the fly: later pixels
+    and clusters see what was painted before.
+
+    The tests take a few passes over the image. Painting looks at one box for each pixel of
+    the clusters eliminated, about 10 µs each.
+
+    Args:
+      instances: integers [H, W].
+      erosion: side of the structuring element.
+      neighbourhood: side of the box, odd.
+      no_neighbour: what becomes of a pixel without any other label in its box: 'keep' leaves it
+        (SNEMI3D), 'background' makes it background (Cityscapes).
+      background: the label of the background.
+
+    Returns:
+      Of the shape and type of `instances`.
+
+    Raises:
+      ValueError: for maps of another number of axes or type, or sizes that make no sense.
+    """
+    instances = np.asarray(instances)
+    _check(instances, erosion, neighbourhood, no_neighbour)
+    eliminated = _eliminated(instances, erosion, background)
+    if not len(eliminated):
+        return instances.copy()
+
+    radius = neighbourhood // 2
+    painted = np.pad(instances, radius, constant_values=background)
+    pixels = _pixels_of(painted, eliminated)
+    for label in eliminated.tolist():
+        # Clusters painted before may have added pixels to this one.
+        for y, x in sorted(pixels.pop(label)):
+            box = painted[y - radius : y + radius + 1, x - radius : x + radius + 1]
+            counts = Counter(box.ravel().tolist())
+            del counts[label]
+            counts.pop(background, None)
+            if counts:
+                new = min(counts, key=lambda other: (-counts[other], other))
+            else:
+                new = label if no_neighbour == "keep" else background
+            painted[y, x] = new
+            if new in pixels:
+                pixels[new].append((y, x))
+    return painted[radius : radius + instances.shape[0], radius : radius + instances.shape[1]]
+
+
+def _check(
+    instances: np.ndarray, erosion: int, neighbourhood: int, no_neighbour: NoNeighbour
+) -> None:
+    if instances.ndim != 2 or not np.issubdtype(instances.dtype, np.integer):
+        raise ValueError(
+            f"instances are {instances.dtype} of shape {instances.shape}: expected integers [H, W]."
+        )
+    if erosion < 1:
+        raise ValueError(f"erosion is {erosion}: expected the side of a square, 1 or more.")
+    if neighbourhood < 1 or neighbourhood % 2 == 0:
+        raise ValueError(
+            f"neighbourhood is {neighbourhood}: expected the side of a box around a pixel, an odd "
+            "number."
+        )
+    if no_neighbour not in ("keep", "background"):
+        raise ValueError(f"no_neighbour is {no_neighbour!r}: expected 'keep' or 'background'.")
+
+
+def _eliminated(instances: np.ndarray, erosion: int, background: int) -> np.ndarray:
+    """Labels of the clusters that do not survive, ascending."""
+    height, width = instances.shape
+    labels = np.unique(instances)
+    survive = np.empty(0, instances.dtype)
+    if erosion <= min(height, width):
+        # A square lies in one cluster where its least and its greatest label are equal.
+        windows = (
+            slice(erosion // 2, erosion // 2 + size - erosion + 1) for size in (height, width)
+        )
+        inside = tuple(windows)
+        least = scipy.ndimage.minimum_filter(instances, erosion)[inside]
+        greatest = scipy.ndimage.maximum_filter(instances, erosion)[inside]
+        survive = np.unique(least[least == greatest])
+    return labels[~np.isin(labels, survive) & (labels != background)]
+
+
+def _pixels_of(instances: np.ndarray, labels: np.ndarray) -> dict[int, list[tuple[int, int]]]:
+    """{label: its pixels (y, x)}."""
+    y, x = np.nonzero(np.isin(instances, labels))
+    of_pixel = instances[y, x]
+    order = np.argsort(of_pixel, kind="stable")
+    starts = np.searchsorted(of_pixel[order], labels).tolist()
+    pixels = list(zip(y[order].tolist(), x[order].tolist(), strict=True))
+    ends = [*starts[1:], len(pixels)]
+    return {
+        label: pixels[start:end]
+        for label, start, end in zip(labels.tolist(), starts, ends, strict=True)
+    }

@@ -1,0 +1,29 @@
+"""Numbers of instances, for files and id types of limited range."""
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
+    """Numbers instances 1, 2, ... without gaps, in the order of their ids; 0 stays background.
+
+    Args:
+      instances: integers of any shape, 0 for background.
+      dtype: integer type of the result, e.g. np.uint16 for a 16-bit PNG.
+
+    Returns:
+      Of the shape of `instances`.
+
+    Raises:
+      ValueError: if there are more instances than the type can number.
+    """
+    values, number = np.unique(instances, return_inverse=True)
+    ids = np.cumsum(values != 0)
+    ids[values == 0] = 0
+    count, most = int(ids.max(initial=0)), np.iinfo(dtype).max
+    if count > most:
+        raise ValueError(
+            f"there are {count:,} instances, but {np.dtype(dtype)} can number {most:,} only: "
+            "choose a wider type, or clean up and raise the clustering threshold."
+        )
+    return ids.astype(dtype)[number].reshape(np.shape(instances))
