@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.augmentation import centre_crop
 from hpunet_jax.data.crop_layout import decode_image
-from hpunet_jax.evaluation.lidc import IGNORE, centre_crop
+from hpunet_jax.evaluation.iou import IGNORE
 from hpunet_jax.figures import sample_figure, save_figure, scales_figure
 from hpunet_jax.files import write_aside
 
@@ -28,6 +29,7 @@ _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newes
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
 _IMAGES = flags.DEFINE_string("images", None, "PNG file or folder; default: the data set's.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
+_SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _EXAMPLES = flags.DEFINE_list(
     "examples", None, "Numbers of the examples to show; default: four, spread over the split."
 )
@@ -106,7 +108,7 @@ def read_examples(config) -> tuple[np.ndarray, np.ndarray]:
     from hpunet_jax.data import pipeline
 
     builder = pipeline.open_data_set(config, _DATA_DIR.value)
-    split = config.evaluation.split
+    split = _SPLIT.value or config.evaluation.split
     count = pipeline.num_examples(builder, split)
     if _EXAMPLES.value:
         numbers = [int(number) for number in _EXAMPLES.value]

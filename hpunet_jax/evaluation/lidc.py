@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 import tqdm
 
+from hpunet_jax.augmentation.crop import centre_crop
 from hpunet_jax.evaluation.distribution import (
     Agreement,
     ged_squared,
@@ -146,22 +147,6 @@ def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
     """
     marked = ((masks != 0) & (masks != IGNORE)).any(axis=(2, 3)).T
     return (marked | ~present).all(axis=1)
-
-
-def centre_crop(array: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
-    """The middle of [B, H, W, ...]; one pixel nearer to the top left where it does not come out.
-
-    Raises:
-      ValueError: if the crop is larger than the images.
-    """
-    (height, width), (h, w) = array.shape[1:3], crop
-    if h > height or w > width:
-        raise ValueError(
-            f"the images are {height}x{width}, smaller than the crop of {h}x{w} to be evaluated: "
-            "choose a smaller config.data.crop."
-        )
-    top, left = (height - h) // 2, (width - w) // 2
-    return array[:, top : top + h, left : left + w]
 
 
 class _FullBatches:

@@ -183,12 +183,6 @@ def test_a_real_network_can_be_evaluated(data, tiny_config):
             assert np.isfinite(values).all()
 
 
-def test_the_centre_is_cropped():
-    image = np.arange(7 * 6).reshape(1, 7, 6, 1)
-    np.testing.assert_array_equal(lidc.centre_crop(image, (3, 2)), image[:, 2:5, 2:4])
-    np.testing.assert_array_equal(lidc.centre_crop(image, (4, 6)), image[:, 1:5])
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
