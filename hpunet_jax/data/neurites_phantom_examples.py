@@ -23,7 +23,7 @@ SIZE = 96  # height and width of a slice
 SLICES = 8  # of a block
 BLOCKS = {"train": 112, "validation": 8, "test": 12}
 
-_SPACING = 23.0  # mean distance of neighbouring cells, in pixels
+_SPACING = 26.0  # mean distance of neighbouring cells, in pixels
 _MARGIN = 30.0  # cells lie around the slice too, so that its border is like its middle
 _SMALLEST = 12  # pixels; smaller pieces of a cell are membrane
 

@@ -16,7 +16,7 @@ ROAD_OR_SIDEWALK, TRUCK_OR_BUS = (0, 1), (14, 15)
 IGNORE = 255
 
 _FINE = 4  # pixels drawn for each pixel, down and across
-_FOCAL = 128.0  # in pixels
+_FOCAL = 165.0  # in pixels
 _CAMERA = 1.9  # metres above the ground
 _HAZE = np.array([196.0, 204.0, 214.0])
 _VISIBILITY = 150.0  # metres
@@ -33,7 +33,7 @@ class Canvas:
         horizon: row of the horizon, in pixels.
         vanishing: column where the street vanishes, in pixels.
         """
-        self._centre = np.array([vanishing, horizon])
+        self._centre = float(vanishing), float(horizon)
         height, width = (_FINE * length for length in SIZE)
         self._maps = [Image.new(mode, (width, height)) for mode in ("RGB", "L", "I;16")]
         self._pens = [ImageDraw.Draw(image) for image in self._maps]
@@ -54,7 +54,7 @@ class Canvas:
         self, corners: Sequence[Point], colour, label: int | None = None, car: int = 0
     ) -> None:
         """A polygon; without a label only its colour is drawn, and what it lies on stays."""
-        colour = _hazy(colour, np.mean([z for _, _, z in corners]))
+        colour = _hazy(colour, sum(z for _, _, z in corners) / len(corners))
         self._draw("polygon", [self._project(corner) for corner in corners], colour, label, car)
 
     def face(self, x, z, y, colour, label: int | None = None, car: int = 0) -> None:
@@ -103,11 +103,11 @@ class Canvas:
     def _project(self, point: Point) -> tuple[float, float]:
         x, y, z = point
         scale = _FOCAL / max(z, _NEAREST)
-        column, row = self._centre + scale * np.array([x, _CAMERA - y])
-        return _FINE * column, _FINE * row
+        column, row = self._centre
+        return _FINE * (column + scale * x), _FINE * (row + scale * (_CAMERA - y))
 
     def _draw(self, shape: str, points, colour, label: int | None, car: int = 0) -> None:
-        fills = [tuple(int(c) for c in np.clip(colour, 0, 255)), label, car]
+        fills = [tuple(min(max(int(c), 0), 255) for c in colour), label, car]
         for pen, fill in zip(self._pens, fills if label is not None else fills[:1], strict=False):
             getattr(pen, shape)(points, fill=fill)
 

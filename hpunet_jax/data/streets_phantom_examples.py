@@ -34,8 +34,8 @@ VERSION = 1
 SCENES = {"train": 800, "validation": 64, "test": 96}
 
 _SMALLEST = 12  # pixels; cars of which less is seen belong to a group, as in Cityscapes
-_ROAD_HALF = 4.9  # metres from the middle of the road to the curb
-_FACADE = 8.6
+_ROAD_HALF = 4.4  # metres from the middle of the road to the curb
+_FACADE = 8.2
 _FAR = 75.0
 _NEAR = 3.0
 _PAINTS = np.array(
@@ -89,7 +89,7 @@ def scene(number: int) -> dict[str, np.ndarray]:
       `image`, `semantic` and `cars` as in `phantom_examples`.
     """
     rng = np.random.default_rng((VERSION, number))
-    canvas = Canvas(horizon=rng.uniform(20, 26), vanishing=rng.uniform(54, 74))
+    canvas = Canvas(horizon=rng.uniform(17, 24), vanishing=rng.uniform(54, 74))
     _draw_street(canvas, rng)
     things = [*_facades(rng), *_street_furniture(rng), *_vehicles(rng)]
     for _, draw, arguments in sorted(things, key=lambda thing: -thing[0]):
@@ -137,7 +137,7 @@ def _facades(rng: np.random.Generator) -> Iterator[tuple]:
 def _street_furniture(rng: np.random.Generator) -> Iterator[tuple]:
     for side in (-1, 1):
         for z in np.cumsum(rng.uniform(5, 22, 7)) + 2:
-            place = side * rng.uniform(6.0, 7.4)
+            place = side * rng.uniform(5.4, 7.2)
             draw = (_draw_tree, _draw_pole, _draw_person)[rng.choice(3, p=(0.4, 0.3, 0.3))]
             yield z, draw, (place, z)
 
@@ -147,12 +147,12 @@ def _vehicles(rng: np.random.Generator) -> Iterator[tuple]:
     number = itertools.count(1)
     for side in (-1, 1):
         crowded = rng.uniform(0.45, 0.95)
-        for z in rng.uniform(5.0, 9.0) + np.cumsum(rng.uniform(5.0, 6.6, 8)):
+        for z in rng.uniform(5.0, 9.0) + np.cumsum(rng.uniform(5.2, 7.0, 8)):
             if rng.random() < crowded:
                 place = side * (_ROAD_HALF - 1.2) + rng.normal(0, 0.18)
                 yield z, _draw_car, (next(number), place, z, side > 0)
-    for lane, spacing in ((-1.3, 13.0), (1.4, 13.0)):
-        for z in rng.uniform(0, 9) + np.cumsum(5 + rng.exponential(spacing - 5, 4)):
+    for lane, spacing in ((-1.2, 14.0), (1.3, 14.0)):
+        for z in rng.uniform(1, 9) + np.cumsum(5 + rng.exponential(spacing - 5, 4)):
             if rng.random() < 0.55:
                 yield z, _draw_car, (next(number), lane + rng.normal(0, 0.3), z, lane > 0)
     if rng.random() < 0.45:
