@@ -12,8 +12,17 @@ import ml_collections
 import numpy as np
 
 from hpunet_jax.augmentation import extrapolation
-from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
+from hpunet_jax.augmentation.colour import unit_interval
+from hpunet_jax.checkpoints import (
+    Checkpoints,
+    check_params,
+    params_from_tf1,
+    read_model,
+    read_tf1,
+)
 from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
+
+_PACKAGE = pathlib.Path(__file__).parents[1]
 
 
 class Model:
@@ -163,19 +172,26 @@ class Model:
 
 
 def load(directory: str | os.PathLike[str], step: int | None = None) -> Model:
-    """Loads a model from a checkpoint directory written by `experiments.train`.
+    """Loads a model that `experiments.train` or `experiments.export` wrote.
 
     Args:
-      directory: the work directory of a training run.
-      step: which checkpoint; default: the newest.
+      directory: the work directory of a training run; or a model file, ending in ".npz"; or
+        "pretrained/lidc_phantom", the small model that comes with this package. It was trained on
+        real outlines on SIMULATED CT, for trying the software out.
+      step: which checkpoint of a work directory; default: the newest.
 
     Returns:
       The model; the directory's own config says how it is built.
 
     Raises:
-      CheckpointError: if the directory holds no complete, readable checkpoint.
+      CheckpointError: if the directory or file holds no complete, readable model.
     """
     directory = pathlib.Path(directory).expanduser()
+    pretrained = _PACKAGE / directory.with_suffix(".npz")
+    if directory.parent.name == "pretrained" and not directory.exists() and pretrained.exists():
+        directory = pretrained
+    if directory.suffix == ".npz":
+        return _load_file(directory)
     with Checkpoints(directory) as checkpoints:
         config = checkpoints.config(step)
         network = build_network(config.model)
@@ -186,6 +202,13 @@ def load(directory: str | os.PathLike[str], step: int | None = None) -> Model:
         )
         params = checkpoints.params(like, step)
     return Model(network, params, config)
+
+
+def _load_file(path: pathlib.Path) -> Model:
+    params, config = read_model(path)
+    network = build_network(config.model)
+    check_params(path, params, network.param_shapes())
+    return Model(network, jax.device_put(params), config)
 
 
 def load_tf1(prefix: str | os.PathLike[str]) -> Model:
@@ -224,12 +247,8 @@ def as_unit_images(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4:
         raise ValueError(f"images must have shape [B, H, W, channels], not {images.shape}.")
-    if images.dtype in (np.uint8, np.uint16):
-        return images.astype(np.float32) / np.iinfo(images.dtype).max
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"images must be uint8, uint16 or floating point, not {images.dtype}.")
     check_unit_interval(images)
-    return images.astype(np.float32)
+    return unit_interval(images, images.dtype)
 
 
 def check_visible_labels(

@@ -1,0 +1,80 @@
+"""A trained model as one small file: parameters and config, without what only training needs.
+
+The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32, and `config`, the config
+that made them, as JSON. Reading it runs no code of the file.
+"""
+
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from hpunet_jax import config as configs
+from hpunet_jax.checkpoints.directory import CheckpointError
+from hpunet_jax.files import write_aside
+
+SUFFIX = ".npz"
+_CONFIG = "config"
+
+Params = dict[str, dict[str, np.ndarray]]
+
+
+def write_model(
+    path: str | os.PathLike[str], params: Any, config: ml_collections.ConfigDict
+) -> None:
+    """Writes a model to one file.
+
+    Args:
+      path: the file, whose name ends in ".npz".
+      params: the network's parameters, {module: {parameter: array}}.
+      config: the config that made them.
+    """
+    arrays = {
+        f"{module}/{name}": np.asarray(value, np.float32)
+        for module, parameters in params.items()
+        for name, value in parameters.items()
+    }
+    with write_aside(path) as aside:
+        np.savez_compressed(aside, **arrays, **{_CONFIG: np.array(configs.to_json(config))})
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.ConfigDict]:
+    """Reads what `write_model` wrote.
+
+    Returns:
+      The parameters, {module: {parameter: float32 array}}, and the config.
+
+    Raises:
+      CheckpointError: if there is no such file, or it is damaged or something else.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no model {path}.")
+    params: Params = {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            config = configs.from_json(str(arrays[_CONFIG]))
+            for name in arrays:
+                module, slash, parameter = name.rpartition("/")
+                if slash:
+                    params.setdefault(module, {})[parameter] = arrays[name]
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} does not hold a model ({error}): write it again with experiments.export."
+        ) from error
+    return params, config
+
+
+def check_params(path: str | os.PathLike[str], params: Params, shapes: Any) -> None:
+    """Raises a `CheckpointError` unless parameters have exactly the `shapes` of a network."""
+    found = {f"{m}/{n}": value.shape for m, module in params.items() for n, value in module.items()}
+    wanted = {f"{m}/{n}": leaf.shape for m, module in shapes.items() for n, leaf in module.items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise CheckpointError(
+                f"{path} does not fit the network of its config: {name} has shape "
+                f"{found.get(name)}, but {wanted.get(name)} is expected."
+            )

@@ -1,0 +1,83 @@
+"""A model as one file: it samples as before, and a damaged or foreign file is refused by name."""
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+import hpunet_jax
+from hpunet_jax.checkpoints import CheckpointError, read_model, write_model
+from hpunet_jax.inference import Model
+from hpunet_jax.inference import model as model_module
+from hpunet_jax.networks import build_network
+
+SECTION = {"name": "spunet", "num_scales": 2, "base_channels": 4, "convs_per_scale": 1}
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = build_network(SECTION)
+    config = ml_collections.ConfigDict({"model": SECTION, "data": {"crop": (8, 8)}}).lock()
+    return Model(network, network.init(jax.random.key(0)), config)
+
+
+@pytest.fixture
+def path(tmp_path, model):
+    write_model(tmp_path / "model.npz", model.params, model.config)
+    return tmp_path / "model.npz"
+
+
+def test_a_model_file_loads_like_a_work_directory(path, model):
+    images = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    loaded = hpunet_jax.load(path)
+    np.testing.assert_array_equal(loaded.sample(images, 3), model.sample(images, 3))
+    assert loaded.config == model.config
+    assert loaded.config.data.crop == (8, 8)
+
+
+def test_a_pretrained_model_is_found_in_the_package_unless_there_is_such_a_folder(
+    path, model, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(model_module, "_PACKAGE", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "package" / "pretrained" / "small.npz", model.params, model.config)
+    assert hpunet_jax.load("pretrained/small").config == model.config
+    with pytest.raises(CheckpointError, match="pretrained/large/checkpoints holds no complete"):
+        hpunet_jax.load("pretrained/large")
+    (tmp_path / "pretrained" / "small").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="pretrained/small/checkpoints holds no complete"):
+        hpunet_jax.load("pretrained/small")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "other arrays", "missing"])
+def test_a_file_that_is_no_model_is_named(path, damage):
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:300])
+    elif damage == "text":
+        path.write_text("no archive")
+    elif damage == "other arrays":
+        np.savez(path, values=np.ones(3))
+    else:
+        path.unlink()
+    with pytest.raises(
+        CheckpointError, match=r"model\.npz does not hold|there is no model .*model\.npz"
+    ):
+        hpunet_jax.load(path)
+
+
+def test_a_file_with_objects_in_it_is_not_unpickled(path):
+    np.savez(path, config=np.array([{"a": 1}], object))
+    with pytest.raises(CheckpointError, match="allow_pickle"):
+        read_model(path)
+
+
+def test_parameters_that_do_not_fit_the_config_are_named(path, model):
+    params = {name: dict(module) for name, module in model.params.items()}
+    params["logits"]["b"] = np.zeros(5)
+    write_model(path, params, model.config)
+    with pytest.raises(CheckpointError, match=r"logits/b has shape \(5,\), but \(2,\)"):
+        hpunet_jax.load(path)
+    del params["logits"]
+    write_model(path, params, model.config)
+    with pytest.raises(CheckpointError, match="logits/b has shape None"):
+        hpunet_jax.load(path)
