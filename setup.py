@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["hpunet_jax", "hpunet_jax.*"]),
+    package_data={"hpunet_jax": ["pretrained/*.npz"]},
     install_requires=[
         "absl-py",
         "chex",

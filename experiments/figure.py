@@ -3,8 +3,9 @@
     python -m experiments.figure --name=fig2 --workdir=runs/tables
 
 The runs are those of experiments.table in the same workdir, <workdir>/<config>/seed<number>; of
-several seeds the first is shown, and in the training curves (Figs. 7 and 8) all. Figure 5 shows
-<workdir>/snemi3d_extrapolation/seed0. Writes <workdir>/figures/<name>_<config>.png.
+several seeds the first is shown, and in the training curves (Figs. 7 and 8) all. Fig. 5, which
+belongs to no table, shows <workdir>/snemi3d_extrapolation/seed0: the --workdir to be given to
+experiments.train. Writes <workdir>/figures/<name>_<config>.png.
 """
 
 import pathlib
@@ -16,7 +17,7 @@ from absl import flags
 
 from experiments import program
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation.runs import FINISHED, finished
+from hpunet_jax.evaluation.runs import FINISHED, trained
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.figures import curves_figure, save_figure
 from hpunet_jax.figures.catalogue import CURVES, FIGURES, Picture, choose_examples
@@ -25,19 +26,21 @@ from hpunet_jax.training.metrics_log import FILE_NAME
 
 _NAME = flags.DEFINE_enum("name", None, list(FIGURES), "The figure.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The --workdir of experiments.table.")
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "Samples of each image.", lower_bound=1)
+_NUM_SAMPLES = flags.DEFINE_integer(
+    "num_samples", None, "Samples of each image; default: as in the evaluation.", lower_bound=1
+)
 flags.mark_flags_as_required(["name", "workdir"])
 
 
 def main(_) -> None:
     workdir = pathlib.Path(_WORKDIR.value)
     for picture in FIGURES[_NAME.value]:
-        folders = [workdir / job.name for job in finished(workdir, picture.config)]
+        folders = [workdir / job.name for job in trained(workdir, picture.config)]
         if not folders:
             raise FileNotFoundError(
-                f"{workdir / picture.config} holds no finished run: make one with "
-                "`python -m experiments.table`, or with experiments.train and experiments.evaluate "
-                f"in {workdir / picture.config / 'seed0'}."
+                f"{workdir / picture.config} holds no trained run: make some with "
+                "`python -m experiments.table`, or one with `python -m experiments.train "
+                f"--config=configs/{picture.config}.py --workdir={workdir / picture.config}/seed0`."
             )
         target = workdir / "figures" / f"{_NAME.value}_{picture.config}.png"
         if picture.kind == CURVES:
@@ -57,14 +60,19 @@ def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
 
 def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
     """The picture of that kind which experiments.sample draws."""
-    examples = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
+    evaluated = (folder / FINISHED).exists()
+    if picture.worst and not evaluated:
+        raise FileNotFoundError(
+            f"{folder} is not evaluated, but the picture shows the images of the highest "
+            f"{picture.worst}: run `python -m experiments.evaluate --workdir={folder}`."
+        )
     with tempfile.TemporaryDirectory() as out:
-        arguments = [
-            f"--workdir={folder}",
-            f"--out={out}",
-            f"--examples={','.join(map(str, examples))}",
-            f"--num_samples={_NUM_SAMPLES.value}",
-        ]
+        arguments = [f"--workdir={folder}", f"--out={out}"]
+        if evaluated:
+            examples = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
+            arguments.append(f"--examples={','.join(map(str, examples))}")
+        if _NUM_SAMPLES.value:
+            arguments.append(f"--num_samples={_NUM_SAMPLES.value}")
         command = [sys.executable, "-m", "experiments.sample", *arguments]
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         drawn = pathlib.Path(out) / picture.kind

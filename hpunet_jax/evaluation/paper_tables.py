@@ -81,8 +81,8 @@ _HUNGARIAN = Column("Hungarian IoU ↑", "hungarian_iou")
 _HUNGARIAN_B = Column("Hungarian IoU, subset B ↑", "hungarian_iou", subset_b=True)
 _GED2_B = Column("GED², subset B ↓", "ged2", subset_b=True)
 _RAND = Column("Rand error ↓", "rand_error")
-_AP50 = Column("AP50 ↑", "ap50")
-_AP = Column("AP ↑", "ap")
+_AP50 = Column("AP50 ↑", "average_precision_50")
+_AP = Column("AP ↑", "average_precision")
 
 _LIDC = "LIDC-IDRI, real CT"
 

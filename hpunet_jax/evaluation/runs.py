@@ -14,6 +14,7 @@ from hpunet_jax.evaluation.paper_tables import Table
 
 PAPER, DEMO = "paper", "demo"
 FINISHED = "evaluation.npz"  # the last file that a run writes
+CHECKPOINTS = "checkpoints"  # its folder of checkpoints
 
 
 class Job(NamedTuple):
@@ -68,7 +69,16 @@ def config_file(table: Table, config: str, scale: str) -> str:
 
 
 def finished(workdir: str | os.PathLike[str], config: str) -> list[Job]:
-    """The finished runs of a config in a workdir, by their seeds."""
-    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{FINISHED}"))
+    """The evaluated runs of a config in a workdir, by their seeds."""
+    return _runs_with(FINISHED, workdir, config)
+
+
+def trained(workdir: str | os.PathLike[str], config: str) -> list[Job]:
+    """The runs of a config that have a checkpoint, evaluated or not, by their seeds."""
+    return _runs_with(CHECKPOINTS, workdir, config)
+
+
+def _runs_with(file: str, workdir: str | os.PathLike[str], config: str) -> list[Job]:
+    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{file}"))
     seeds = (name.removeprefix("seed") for name in folders if name.startswith("seed"))
     return [Job(config, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]

@@ -8,7 +8,7 @@ import pytest
 
 from configs import demo
 from hpunet_jax.evaluation.paper_tables import TABLES
-from hpunet_jax.evaluation.runs import DEMO, PAPER, Job, config_file, finished, jobs_of
+from hpunet_jax.evaluation.runs import DEMO, PAPER, Job, config_file, finished, jobs_of, trained
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
 
@@ -176,3 +176,5 @@ def test_only_evaluated_runs_are_finished(tmp_path):
         (tmp_path / "lidc_spunet" / folder / "evaluation.npz").touch()
     assert finished(tmp_path, "lidc_spunet") == [Job("lidc_spunet", 2), Job("lidc_spunet", 10)]
     assert finished(tmp_path, "lidc_hpunet") == []
+    (tmp_path / "lidc_spunet" / "seed3" / "checkpoints").mkdir()
+    assert trained(tmp_path, "lidc_spunet") == [Job("lidc_spunet", 3)]
