@@ -1,4 +1,4 @@
-"""Evaluates a trained network on the test split (Appendix B).
+"""Evaluates a trained network on the test split (Appendix B), by its config's evaluation.protocol.
 
     python -m experiments.evaluate --workdir=runs/demo
 
@@ -14,7 +14,7 @@ from absl import flags
 
 import hpunet_jax
 from experiments import program
-from hpunet_jax.evaluation.lidc import class_frequencies, evaluate
+from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import markdown_table, results_table
 from hpunet_jax.files import write_aside
 
@@ -40,18 +40,13 @@ def main(_) -> None:
             builder, split=split, batch_size=settings.batch_size, limit=limit
         )
 
-    crop = tuple(config.data.crop)
     num_images = pipeline.num_examples(builder, split)
     scores = evaluate(
         model,
+        config,
         batches(split, _LIMIT.value),
-        crop=crop,
-        num_samples=settings.num_samples,
-        seed=settings.seed,
+        training_batches=lambda: batches("train"),
         num_images=min(num_images, _LIMIT.value or num_images),
-        training_frequencies=class_frequencies(
-            batches("train"), crop=crop, num_classes=model.num_classes
-        ),
     )
     results = scores.summary(settings.bootstraps, settings.seed)
     scores.save(workdir / "evaluation.npz")

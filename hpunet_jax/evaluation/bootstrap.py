@@ -63,8 +63,22 @@ def bootstrap_means(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 
       float64 [runs, num_bootstraps]; a bootstrap draws the same images for all runs.
     """
     num_images = scores.shape[1]
-    drawn = np.random.default_rng(seed).integers(num_images, size=(num_bootstraps, num_images))
     # How often each image was drawn, so that all means are one matrix product.
+    return scores @ bootstrap_counts(num_images, num_bootstraps, seed).T / num_images
+
+
+def bootstrap_counts(num_images: int, num_bootstraps: int = 1000, seed: int = 0) -> np.ndarray:
+    """How often each image is drawn, with replacement.
+
+    Args:
+      num_images: number of images.
+      num_bootstraps: number of bootstraps.
+      seed: seed of the draws.
+
+    Returns:
+      Integers [num_bootstraps, num_images]; each row sums to the number of images.
+    """
+    drawn = np.random.default_rng(seed).integers(num_images, size=(num_bootstraps, num_images))
     drawn += num_images * np.arange(num_bootstraps)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_bootstraps * num_images)
-    return scores @ counts.reshape(num_bootstraps, num_images).T / num_images
+    return counts.reshape(num_bootstraps, num_images)

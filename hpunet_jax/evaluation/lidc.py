@@ -13,7 +13,6 @@ The last three know (at best) each pixel's distribution, but not how pixels depe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import tqdm
@@ -28,21 +27,9 @@ from hpunet_jax.evaluation.distribution import (
 from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
 
 Examples = Mapping[str, np.ndarray]
-
-
-class Segmenter(Protocol):
-    """What is evaluated: `hpunet_jax.Model`, or anything that samples and reconstructs alike."""
-
-    @property
-    def num_classes(self) -> int: ...
-
-    def sample(
-        self, images: np.ndarray, num_samples: int, seed: int, *, probabilities: bool
-    ) -> np.ndarray: ...
-
-    def reconstruct(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray: ...
 
 
 def evaluate(
@@ -85,7 +72,7 @@ def evaluate(
             batch_size = batch_size or len(images)
             present = _present(masks)
             rows = _score_batch(
-                _FullBatches(model, batch_size),
+                FullBatches(model, batch_size),
                 images,
                 masks,
                 present,
@@ -149,29 +136,8 @@ def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
     return (marked | ~present).all(axis=1)
 
 
-class _FullBatches:
-    """Fills up the last batch, so that the model is not compiled for another batch size."""
-
-    def __init__(self, model: Segmenter, batch_size: int):
-        self._model, self._size = model, batch_size
-
-    def sample(self, images: np.ndarray, num_samples: int, seed: list[int]) -> np.ndarray:
-        # Image j of a batch sees the same noise in each call: the seed has to differ.
-        word = int(np.random.SeedSequence(seed).generate_state(1)[0]) >> 1
-        samples = self._model.sample(self._fill(images), num_samples, word, probabilities=True)
-        return np.asarray(samples)[:, : len(images)]
-
-    def reconstruct(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        rebuilt = self._model.reconstruct(self._fill(images), self._fill(labels))
-        return np.asarray(rebuilt)[: len(images)]
-
-    def _fill(self, array: np.ndarray) -> np.ndarray:
-        missing = max(0, self._size - len(array))
-        return np.concatenate([array, array[-1:].repeat(missing, axis=0)])
-
-
 def _score_batch(
-    model: _FullBatches,
+    model: FullBatches,
     images: np.ndarray,
     masks: np.ndarray,
     present: np.ndarray,
@@ -211,7 +177,7 @@ def _score_batch(
 
 
 def _reconstruction_iou(
-    model: _FullBatches,
+    model: FullBatches,
     images: np.ndarray,
     masks: np.ndarray,
     present: np.ndarray,
@@ -229,6 +195,11 @@ def _read(
     batch: Examples, crop: tuple[int, int], num_classes: int, first: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crops, and brings the graders to the front: [B, h, w, channels] and [G, B, h, w]."""
+    if "masks" not in batch:
+        raise ValueError(
+            "the protocol 'lidc' scores the masks of graders, which this data set has not: set "
+            "evaluation.protocol to 'snemi3d' or 'cityscapes' for instances."
+        )
     images = centre_crop(batch["image"], crop)
     masks = centre_crop(batch["masks"], crop)
     wrong = (masks >= num_classes) & (masks != IGNORE)

@@ -9,15 +9,17 @@ _ROWS = {
     "thresholded_mean": "thresholded mean of the samples",
     "training_marginal": "thresholded mean of the training masks",
     "independent_pixels": "independent pixels",
+    "marginal_components": "components of the thresholded foreground",
+    "sample_components": "components of one sample, not clustered",
 }
 _METRICS = {
     "ged2": "GED² ↓",
     "hungarian_iou": "Hungarian IoU ↑",
     "reconstruction_iou": "IoU_rec ↑",
+    "rand_error": "Rand error ↓",
+    "average_precision": "AP ↑",
+    "average_precision_50": "AP50 ↑",
 }
-_NOTE = (
-    "↓ lower is better, ↑ higher is better; mean ± standard deviation over {bootstraps} bootstraps"
-)
 _UNDEFINED = "–"
 
 
@@ -40,7 +42,7 @@ def results_table(results: Mapping[str, Any]) -> str:
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
-    """The results as one Markdown table; subset B stands in the columns on the right.
+    """The results as one Markdown table; subset B, if any, stands in the columns on the right.
 
     Args:
       results: as for `results_table`.
@@ -48,31 +50,34 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     Returns:
       Several lines, without a final line break.
     """
-    everything, subset_b = (rows for _, rows in _sections(results))
-    columns = [(name, everything, "all images") for name in _metrics_of(everything)]
-    columns += [(name, subset_b, "subset B") for name in _metrics_of(subset_b)]
+    sections = _sections(results)
+    columns = [
+        (name, rows, "all images" if caption.startswith("all") else "subset B")
+        for caption, rows in sections
+        for name in _metrics_of(rows)
+    ]
     header = [f"{_METRICS.get(name, name)}<br>{images}" for name, _, images in columns]
     lines = [["", *header], ["---", *("---:" for _ in columns)]]
-    for row in everything:
+    for row in sections[0][1]:
         cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
         lines.append([_row_label(row), *cells])
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     counts = results["counts"]
-    images = (
-        f"{counts['images']:,} images, {counts['subset_b']:,} in subset B (all graders marked it)"
-    )
+    images = f"{counts['images']:,} images"
+    if "subset_b" in counts:
+        images += f", {counts['subset_b']:,} in subset B (all graders marked it)"
     return f"{table}\n\n{images}; {_note(results)}"
 
 
 def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """(caption, rows) of all images and of subset B."""
+    """(caption, rows) of all images and of subset B, if there are graders."""
     counts = results["counts"]
     other = ("subset_b", "counts", "settings")
     rows = {name: value for name, value in results.items() if name not in other}
-    return [
-        (f"all {counts['images']:,} images", rows),
-        (f"subset B: {counts['subset_b']:,} images", results["subset_b"]),
-    ]
+    sections = [(f"all {counts['images']:,} images", rows)]
+    if "subset_b" in results:
+        sections.append((f"subset B: {counts['subset_b']:,} images", results["subset_b"]))
+    return sections
 
 
 def _metrics_of(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

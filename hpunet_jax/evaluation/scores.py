@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hpunet_jax.evaluation.bootstrap import bootstrap
+from hpunet_jax.evaluation.average_precision import Detections, estimate_average_precision
+from hpunet_jax.evaluation.bootstrap import Estimate, bootstrap
 from hpunet_jax.files import write_aside
 
 _SUBSET_B = "subset_b"
 _SETTINGS = "settings"
+_DETECTIONS = "detections."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,26 +26,39 @@ class Scores:
     Attributes:
       rows: {row: {metric: float64 [images]}}; NaN where an image has no such score, e.g. for
         `human` if there is only one grader.
-      subset_b: bool [images], the images that every grader marked (Appendix C).
+      subset_b: bool [images], the images that every grader marked (Appendix C); None where there
+        are no graders.
       settings: what the scores depend on; anything JSON can hold.
+      detections: {row: detections}, which make the average precision; it is a score of the data
+        set, not of an image.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
-    subset_b: np.ndarray
+    subset_b: np.ndarray | None
     settings: Mapping[str, Any]
+    detections: Mapping[str, Detections] = dataclasses.field(default_factory=dict)
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(next(iter(next(iter(self.rows.values())).values())))
 
     def summary(self, num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:
         """Means and bootstrap errors as a JSON object; see `summarize`."""
         return summarize([self], num_bootstraps, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the scores of each image as .npz: arrays `<row>/<metric>`, `subset_b`."""
+        """Writes the scores as .npz: `<row>/<metric>`, `<row>/detections.<field>`, `subset_b`."""
         arrays = {
             f"{row}/{metric}": values
             for row, metrics in self.rows.items()
             for metric, values in metrics.items()
         }
-        arrays[_SUBSET_B] = self.subset_b
+        for row, detections in self.detections.items():
+            for field, values in detections._asdict().items():
+                arrays[f"{row}/{_DETECTIONS}{field}"] = values
+        if self.subset_b is not None:
+            arrays[_SUBSET_B] = self.subset_b
         arrays[_SETTINGS] = np.array(json.dumps(dict(self.settings)))
         with write_aside(path) as aside:
             np.savez_compressed(aside, **arrays)
@@ -60,14 +75,21 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: run experiments.evaluate to write it.")
     rows: dict[str, dict[str, np.ndarray]] = {}
+    detections: dict[str, dict[str, np.ndarray]] = {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for name in arrays:
                 row, slash, metric = name.partition("/")
-                if slash:
+                if slash and metric.startswith(_DETECTIONS):
+                    field = metric.removeprefix(_DETECTIONS)
+                    detections.setdefault(row, {})[field] = arrays[name]
+                elif slash:
                     rows.setdefault(row, {})[metric] = arrays[name]
-            return Scores(rows, arrays[_SUBSET_B], json.loads(str(arrays[_SETTINGS])))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            subset_b = arrays.get(_SUBSET_B)
+            settings = json.loads(str(arrays[_SETTINGS]))
+        found = {row: Detections(**fields) for row, fields in detections.items()}
+        return Scores(rows, subset_b, settings, found)
+    except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} does not hold the scores of an evaluation ({error}): run "
             "experiments.evaluate again."
@@ -83,9 +105,9 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
       seed: seed of the draws.
 
     Returns:
-      A JSON object: {row: {metric: {"mean": …, "std": …}}}, the same for the images of subset B
-      under "subset_b", and "counts" and "settings". Undefined values are None, so that every
-      JSON reader accepts them.
+      A JSON object: {row: {metric: {"mean": …, "std": …}}} with the average precision last, the
+      same for the images of subset B under "subset_b" if there are graders, and "counts" and
+      "settings". Undefined values are None, so that every JSON reader accepts them.
 
     Raises:
       ValueError: if there is no run, or the runs do not score the same images.
@@ -93,35 +115,50 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
     if not runs:
         raise ValueError("there are no scores to summarize: expected those of at least one run.")
     first, *others = runs
-    if any(not np.array_equal(run.subset_b, first.subset_b) for run in others):
+    if any(not _same_images(run, first) for run in others):
         raise ValueError(
             "the runs were not evaluated on the same images: evaluate all of them on one split of "
             "one data set, with the same crop."
         )
 
-    def estimates(chosen: np.ndarray) -> dict[str, Any]:
+    def estimates(chosen: np.ndarray) -> dict[str, dict[str, Any]]:
         return {
             row: {
-                metric: _estimate([run.rows[row][metric] for run in runs], chosen)
+                metric: _as_json(
+                    bootstrap(
+                        np.stack([run.rows[row][metric] for run in runs])[:, chosen],
+                        num_bootstraps,
+                        seed,
+                    )
+                )
                 for metric in metrics
             }
             for row, metrics in first.rows.items()
         }
 
-    def _estimate(scores: list[np.ndarray], chosen: np.ndarray) -> dict[str, float | None]:
-        value = bootstrap(np.stack(scores)[:, chosen], num_bootstraps, seed)
-        return {
-            name: float(number) if np.isfinite(number) else None
-            for name, number in (("mean", value.mean), ("std", value.std))
-        }
+    summary: dict[str, Any] = estimates(np.ones(first.num_images, bool))
+    for row in first.detections:
+        of_runs = [run.detections[row] for run in runs]
+        for metric, value in estimate_average_precision(of_runs, num_bootstraps, seed).items():
+            summary[row][metric] = _as_json(value)
+    counts = {"images": first.num_images, "runs": len(runs)}
+    if first.subset_b is not None:
+        summary[_SUBSET_B] = estimates(first.subset_b)
+        counts[_SUBSET_B] = int(first.subset_b.sum())
+    settings = {**first.settings, "bootstraps": num_bootstraps, "bootstrap_seed": seed}
+    return {**summary, "counts": counts, _SETTINGS: settings}
 
+
+def _same_images(a: Scores, b: Scores) -> bool:
+    if a.num_images != b.num_images or a.detections.keys() != b.detections.keys():
+        return False
+    if a.subset_b is None or b.subset_b is None:
+        return a.subset_b is b.subset_b
+    return np.array_equal(a.subset_b, b.subset_b)
+
+
+def _as_json(value: Estimate) -> dict[str, float | None]:
     return {
-        **estimates(np.ones(len(first.subset_b), bool)),
-        _SUBSET_B: estimates(first.subset_b),
-        "counts": {
-            "images": len(first.subset_b),
-            _SUBSET_B: int(first.subset_b.sum()),
-            "runs": len(runs),
-        },
-        _SETTINGS: {**first.settings, "bootstraps": num_bootstraps, "bootstrap_seed": seed},
+        name: float(number) if np.isfinite(number) else None
+        for name, number in (("mean", value.mean), ("std", value.std))
     }

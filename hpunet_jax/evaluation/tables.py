@@ -205,7 +205,7 @@ def _our_data(runs: Sequence[Run]) -> str | None:
     if not runs:
         return None
     data = runs[0].config.data
-    images = len(runs[0].scores.subset_b)
+    images = runs[0].scores.num_images
     name = DATA.get(data.name, data.name)
     return f"{name} ({data.name}, {images:,} images of {data.crop[0]}x{data.crop[1]} pixels)"
 

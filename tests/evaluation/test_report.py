@@ -71,3 +71,24 @@ def test_markdown_has_as_many_cells_in_each_row(results):
 def test_the_number_of_runs_is_told(results):
     results["counts"]["runs"] = 10
     assert "of each of 10 runs" in results_table(results)
+
+
+def test_without_graders_there_is_one_table_with_the_average_precision():
+    def score(mean):
+        return {"mean": mean, "std": 0.01}
+
+    metrics = ("reconstruction_iou", "rand_error", "average_precision", "average_precision_50")
+    results = {
+        "model": dict(zip(metrics, map(score, (0.6, 0.06, 0.3, 0.468)), strict=True)),
+        "marginal_components": dict(zip(metrics, map(score, (0.5, 0.5, 0.1, 0.2)), strict=True)),
+        "counts": {"images": 500, "runs": 1},
+        "settings": {"bootstraps": 1000},
+    }
+    text = results_table(results)
+    assert len(text.split("\n\n")) == 2
+    header = text.splitlines()[0]
+    assert [header.index(name) for name in ("IoU_rec ↑", "Rand error ↓", "AP ↑", "AP50 ↑")]
+    assert "components of the thresholded foreground" in text
+    table, note = markdown_table(results).split("\n\n")
+    assert [len(line.strip("|").split("|")) for line in table.splitlines()] == [5] * 4
+    assert note.startswith("500 images; ")

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from hpunet_jax.evaluation.average_precision import Detections, average_precision
 from hpunet_jax.evaluation.scores import Scores, load_scores, summarize
 
 
@@ -83,3 +84,47 @@ def test_a_file_that_does_not_hold_scores_is_named(tmp_path, damage):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"evaluation\.npz does not exist"):
         load_scores(tmp_path / "evaluation.npz")
+
+
+def instance_scores_of(seed, images=20):
+    rng = np.random.default_rng(seed)
+    count = 60
+    detections = Detections(
+        rng.integers(0, images, count),
+        rng.random(count),
+        rng.integers(-1, 2, (count, 10)).astype(np.int8),
+        np.full(images, 5),
+    )
+    rows = {"model": {"rand_error": rng.random(images)}}
+    return Scores(rows, None, {"seed": seed}, {"model": detections})
+
+
+def test_without_graders_there_is_no_subset_b():
+    summary = instance_scores_of(0).summary()
+    assert list(summary) == ["model", "counts", "settings"]
+    assert summary["counts"] == {"images": 20, "runs": 1}
+
+
+def test_the_average_precision_is_that_of_all_images_and_runs_together():
+    runs = [instance_scores_of(seed) for seed in range(3)]
+    summary = summarize(runs, 50)["model"]
+    assert list(summary) == ["rand_error", "average_precision", "average_precision_50"]
+    of_runs = np.stack([average_precision(run.detections["model"]) for run in runs])
+    assert summary["average_precision"]["mean"] == pytest.approx(of_runs.mean())
+    assert summary["average_precision_50"]["mean"] == pytest.approx(of_runs[:, 0].mean())
+    assert summary["average_precision"]["std"] > 0
+
+
+def test_detections_come_back_from_disk(tmp_path):
+    scores = instance_scores_of(0)
+    scores.save(tmp_path / "evaluation.npz")
+    read = load_scores(tmp_path / "evaluation.npz")
+    assert read.subset_b is None
+    assert read.summary(20) == scores.summary(20)
+    for saved, loaded in zip(scores.detections["model"], read.detections["model"], strict=True):
+        np.testing.assert_array_equal(loaded, saved)
+
+
+def test_runs_of_other_protocols_are_refused():
+    with pytest.raises(ValueError, match="not evaluated on the same images"):
+        summarize([scores_of(0), instance_scores_of(0)])

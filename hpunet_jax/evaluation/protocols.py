@@ -1,0 +1,84 @@
+"""One protocol for each task (Appendix B), chosen by the section `evaluation` of a config.
+
+  evaluation.protocol   'lidc' (if missing), 'snemi3d' or 'cityscapes'
+  evaluation.num_samples, seed
+
+and for instances:
+
+  evaluation.hamming_threshold  the greatest distance within a cluster (Appendix G), 16 if missing
+  evaluation.erosion            side of the clean-up's erosion (Appendix H), 5 if missing
+  evaluation.neighbourhood      side of the clean-up's box of neighbours, 11 if missing
+  evaluation.min_region         'cityscapes' only: pixels of a car that counts, 25 if missing
+"""
+
+from collections.abc import Callable, Iterable
+
+import ml_collections
+
+from hpunet_jax.evaluation import cityscapes, lidc, snemi3d
+from hpunet_jax.evaluation.lidc import Examples
+from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.segmenter import Segmenter
+from hpunet_jax.inference.segment import SegmentOptions
+
+PROTOCOLS = ("lidc", "snemi3d", "cityscapes")
+
+
+def evaluate(
+    model: Segmenter,
+    config: ml_collections.ConfigDict,
+    batches: Iterable[Examples],
+    training_batches: Callable[[], Iterable[Examples]],
+    num_images: int | None = None,
+) -> Scores:
+    """Scores every image of a split by the protocol that the config names.
+
+    Args:
+      model: the model.
+      config: its whole config.
+      batches: examples of the split, one pass.
+      training_batches: makes one pass over the training examples, for protocols that compare with
+        their frequencies.
+      num_images: number of images, for the progress bar.
+
+    Returns:
+      The scores of each image.
+
+    Raises:
+      ValueError: if the protocol is unknown or does not fit the data; see the protocols.
+    """
+    settings = config.evaluation
+    protocol = settings.get("protocol", "lidc")
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"evaluation.protocol is {protocol!r}: expected one of {', '.join(PROTOCOLS)}."
+        )
+    crop = tuple(config.data.crop)
+    if protocol == "lidc":
+        frequencies = lidc.class_frequencies(
+            training_batches(), crop=crop, num_classes=model.num_classes
+        )
+        return lidc.evaluate(
+            model,
+            batches,
+            crop=crop,
+            num_samples=settings.num_samples,
+            seed=settings.seed,
+            num_images=num_images,
+            training_frequencies=frequencies,
+        )
+    num_ids = config.data.get("num_ids", None)
+    options = SegmentOptions.from_config(config)
+    if protocol == "snemi3d":
+        return snemi3d.evaluate(
+            model, batches, options, crop=crop, num_ids=num_ids, num_images=num_images
+        )
+    return cityscapes.evaluate(
+        model,
+        batches,
+        options,
+        crop=crop,
+        num_ids=num_ids,
+        min_region=settings.get("min_region", cityscapes.MIN_REGION_HALF),
+        num_images=num_images,
+    )

@@ -1,0 +1,59 @@
+"""The evaluation protocol of SNEMI3D (Section 3.3, Appendices B.2, B.3, C, G and H).
+
+Each test image is scored by the Rand error of its instances, clustered from 16 samples with Hamming
+distances up to 16, and by the IoU of its reconstruction, of one draw of random labels. The rows
+are described in `evaluation.instances`.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from hpunet_jax.evaluation import instances
+from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
+from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.segmenter import Segmenter
+
+OPTIONS = SegmentOptions(num_samples=16, threshold=16, no_neighbour="keep")
+"""How the paper turns samples into instances."""
+
+
+def evaluate(
+    model: Segmenter,
+    batches: Iterable[Examples],
+    options: SegmentOptions = OPTIONS,
+    *,
+    crop: tuple[int, int],
+    num_ids: int,
+    num_images: int | None = None,
+) -> Scores:
+    """Scores every image of a split.
+
+    Args:
+      model: the model.
+      batches: examples with `image` [B, H, W, channels] and `instances` uint16 [B, H, W], 0 for
+        background. Only the last batch may be smaller than the others.
+      options: how samples become instances.
+      crop: height and width of the centre crop that is evaluated.
+      num_ids: number of labels that instances are mapped to at random, the paper's 15.
+      num_images: number of images, for the progress bar.
+
+    Returns:
+      Scores with `reconstruction_iou` and `rand_error`.
+
+    Raises:
+      ValueError: if there are no images, or the examples do not fit the model or the protocol.
+    """
+    return instances.evaluate(
+        model, batches, _truth, options, crop=crop, num_ids=num_ids, num_images=num_images
+    )
+
+
+def _truth(annotations: Examples) -> Truth:
+    if "instances" not in annotations:
+        raise ValueError(
+            "the protocol 'snemi3d' scores `instances`, which this data set has not: set "
+            "evaluation.protocol to 'cityscapes' for cars in street scenes, to 'lidc' for graders."
+        )
+    nothing = np.zeros(annotations["instances"].shape, bool)
+    return Truth(annotations["instances"], groups=nothing, void=nothing)
