@@ -1,28 +1,43 @@
-"""Samples segmentations from a trained network and draws them (Figs. 2 and 3).
+"""Samples segmentations from a trained network and draws them (Figs. 2 to 6, 9 to 15).
 
     python -m experiments.sample --workdir=runs/demo
     python -m experiments.sample --workdir=runs/demo --images=scans/ --num_samples=32
 
-Without --images, a few examples of the config's data set are shown beside what the graders drew:
-samples.png (image, graders, reconstructions, samples) and scales.png (all latent scales, only the
-coarsest, only the finest). With --images, a file or a folder of PNG images, every image also gets
-its samples as label maps: <out>/<name>/sample_00.png and so on, the pixel's value being the class.
+Without --images, a few examples of the config's data set are shown beside their annotations:
+samples.png (image, graders, reconstructions, samples), or of data sets with instances instances.png
+(image, labels, reconstruction, clustered instances, samples); and scales.png (all latent scales,
+only the coarsest, only the finest). A model that extrapolates is shown in extrapolation.png alone.
+
+With --images, a file or a folder of PNG images, every image also gets its samples as label maps:
+<out>/<name>/sample_00.png and so on, the pixel's value being the class. experiments.segment makes
+instances of them.
 """
 
 import pathlib
 
 import numpy as np
 from absl import flags
+from jax.random import key
 from PIL import Image
-from tqdm import tqdm
+from tqdm import tqdm, trange
 
 import hpunet_jax
 from experiments import program
 from hpunet_jax.augmentation import centre_crop
+from hpunet_jax.augmentation.extrapolation import hide
+from hpunet_jax.augmentation.targets import draw_targets, stochastic_classes
 from hpunet_jax.data.crop_layout import decode_image
 from hpunet_jax.evaluation.iou import IGNORE
-from hpunet_jax.figures import sample_figure, save_figure, scales_figure
+from hpunet_jax.figures import (
+    extrapolation_figure,
+    instance_figure,
+    sample_figure,
+    save_figure,
+    scales_figure,
+)
+from hpunet_jax.figures.palettes import label_palette, neurite_palette
 from hpunet_jax.files import write_aside
+from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
@@ -33,8 +48,13 @@ _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.sp
 _EXAMPLES = flags.DEFINE_list(
     "examples", None, "Numbers of the examples to show; default: four, spread over the split."
 )
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "Samples of each image.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples.")
+_NUM_SAMPLES = flags.DEFINE_integer(
+    "num_samples", None, "Samples of each image; default: as in the evaluation.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples, and of labels for instances.")
+_HIDDEN = flags.DEFINE_float(
+    "hidden", 0.5, "Hidden fraction, from the top, where the model extrapolates.", 0.0, 1.0
+)
 flags.mark_flag_as_required("workdir")
 
 
@@ -49,22 +69,71 @@ def main(_) -> None:
 
 def sample_data_set(model: hpunet_jax.Model, out: pathlib.Path) -> None:
     """Draws examples of the model's data set with samples and reconstructions."""
-    images, masks = read_examples(model.config)
-    samples = probabilities_by_scales(model, images)
+    examples = read_examples(model.config)
+    if model.extrapolates:
+        figures = {"extrapolation.png": draw_extrapolation(model, examples)}
+    elif "masks" in examples:
+        figures = draw_gradings(model, examples["image"], examples["masks"])
+    else:
+        figures = draw_instances(model, examples)
+    for name, figure in figures.items():
+        save_figure(figure, out / name)
+        print(f"picture: {out / name}")
+
+
+def draw_gradings(model: hpunet_jax.Model, images: np.ndarray, masks: np.ndarray):
+    """The pictures like Figs. 2 and 3: {file name: figure}."""
+    samples = samples_by_scales(model, images, probabilities=True)
     gradings = np.where(masks == IGNORE, 0, masks)
     reconstructions = [
         model.reconstruct(images, gradings[..., grader]) for grader in range(masks.shape[-1])
     ]
     everything = samples["all scales"]
-    figures = {
+    return {
         "samples.png": sample_figure(
             images, masks, np.stack(reconstructions), everything.argmax(axis=-1), everything
         ),
         "scales.png": draw_scales(images, samples),
     }
-    for name, figure in figures.items():
-        save_figure(figure, out / name)
-        print(f"picture: {out / name}")
+
+
+def draw_instances(model: hpunet_jax.Model, examples: dict[str, np.ndarray]):
+    """The pictures like Figs. 4 (or 6) and 15: {file name: figure}."""
+    images, labels = examples["image"], random_labels(model, examples)
+    classes = stochastic_classes(model.num_classes, model.config.data.num_ids)
+    palette, names = label_palette(classes)
+    samples = samples_by_scales(model, images)
+    everything = samples["all scales"]
+    options = SegmentOptions.from_config(model.config, num_samples=len(everything))
+    instances = [
+        instances_from_samples(everything[:, number], classes, options)
+        for number in trange(len(images), desc="cluster", unit="image")
+    ]
+    rebuilt = model.reconstruct(images, np.maximum(labels, 0))
+    return {
+        "instances.png": instance_figure(
+            images, labels, rebuilt, np.stack(instances), everything, palette, names
+        ),
+        "scales.png": scales_figure(images, samples, palette=palette),
+    }
+
+
+def draw_extrapolation(model: hpunet_jax.Model, examples: dict[str, np.ndarray]):
+    """The picture like Fig. 5."""
+    images, labels = examples["image"], random_labels(model, examples)
+    visible = hide(labels, _HIDDEN.value)
+    rebuilt = model.reconstruct(images, np.maximum(labels, 0), visible_labels=visible)
+    samples = model.sample(images, num_samples(model), _SEED.value, visible_labels=visible)
+    palette = neurite_palette(model.num_classes - 1)
+    if num_ids := model.config.data.get("num_ids", None):
+        palette, _ = label_palette(stochastic_classes(model.num_classes, num_ids))
+    return extrapolation_figure(images, labels, visible >= 0, rebuilt, samples, palette)
+
+
+def random_labels(model: hpunet_jax.Model, examples: dict[str, np.ndarray]) -> np.ndarray:
+    """Labels [B, h, w] with random labels for instances, -1 for pixels without annotation."""
+    num_ids = model.config.data.get("num_ids", None)
+    return np.asarray(draw_targets(key(_SEED.value), examples, num_ids))
 
 
 def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Path) -> None:
@@ -76,7 +145,7 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Pat
         try:
             image = decode_image(path.read_bytes())
             image = image[None] if image.ndim == 3 else image[None, ..., None]
-            samples = probabilities_by_scales(model, image)
+            samples = samples_by_scales(model, image, probabilities=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         save_figure(draw_scales(image, samples), out / path.stem / "scales.png")
@@ -86,15 +155,22 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Pat
     print(f"label maps and pictures: {out}")
 
 
-def probabilities_by_scales(model: hpunet_jax.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Class probabilities of samples, [N, B, H, W, C], for each choice of latent scales."""
+def samples_by_scales(
+    model: hpunet_jax.Model, images: np.ndarray, probabilities: bool = False
+) -> dict[str, np.ndarray]:
+    """Samples, as of `Model.sample`, for each choice of latent scales."""
     choices = {"all scales": None}
     if model.num_latent_scales > 1:
         choices |= {"only the coarsest": [0], "only the finest": [model.num_latent_scales - 1]}
     return {
-        name: model.sample(images, _NUM_SAMPLES.value, _SEED.value, scales, probabilities=True)
+        name: model.sample(images, num_samples(model), _SEED.value, scales, probabilities)
         for name, scales in choices.items()
     }
+
+
+def num_samples(model: hpunet_jax.Model) -> int:
+    """As many samples as asked for, or as the evaluation takes."""
+    return _NUM_SAMPLES.value or model.config.evaluation.num_samples
 
 
 def draw_scales(images: np.ndarray, probabilities: dict[str, np.ndarray]):
@@ -103,8 +179,8 @@ def draw_scales(images: np.ndarray, probabilities: dict[str, np.ndarray]):
     return scales_figure(images, labels, probabilities)
 
 
-def read_examples(config) -> tuple[np.ndarray, np.ndarray]:
-    """Images [B, h, w, channels] and masks [B, h, w, G] of the examples to show, cropped."""
+def read_examples(config) -> dict[str, np.ndarray]:
+    """Image and annotations [B, h, w, ...] of the examples to show, cropped."""
     from hpunet_jax.data import pipeline
 
     builder = pipeline.open_data_set(config, _DATA_DIR.value)
@@ -120,10 +196,11 @@ def read_examples(config) -> tuple[np.ndarray, np.ndarray]:
         next(pipeline.eval_batches(builder, split=f"{split}[{n}:{n + 1}]", batch_size=1))
         for n in numbers
     ]
-    return tuple(
-        centre_crop(np.concatenate([example[name] for example in examples]), config.data.crop)
-        for name in ("image", "masks")
-    )
+    return {
+        name: centre_crop(np.concatenate([example[name] for example in examples]), config.data.crop)
+        for name in ("image", "masks", "instances", "semantic", "cars")
+        if name in examples[0]
+    }
 
 
 if __name__ == "__main__":

@@ -72,6 +72,55 @@ def check_annotations(
     return {name: examples[name] for name in kind}
 
 
+def stochastic_classes(num_classes: int, num_ids: int | None) -> range:
+    """The classes that stand for instances, by the layout above.
+
+    Args:
+      num_classes: number of classes of the model.
+      num_ids: number of labels that instances are mapped to; None where there are no instances.
+
+    Returns:
+      1 ... num_ids where background is the only other class, else those of cars.
+
+    Raises:
+      ValueError: if there are no instances, or the numbers fit neither layout.
+    """
+    if not num_ids:
+        raise ValueError(
+            "this model does not tell instances apart: it was trained without random labels for "
+            "instances (data.num_ids)."
+        )
+    if num_classes == num_ids + 1:
+        return range(1, num_classes)
+    if num_classes == num_ids + NUM_TRAIN_IDS - 1:
+        return range(CAR, CAR + num_ids)
+    raise ValueError(
+        f"model.num_classes is {num_classes}, but data.num_ids={num_ids} makes {num_ids + 1} "
+        f"classes of instances and {num_ids + NUM_TRAIN_IDS - 1} of street scenes."
+    )
+
+
+def draw_targets(
+    key: jax.Array, examples: Mapping[str, jax.Array], num_ids: int | None = None
+) -> jax.Array:
+    """Draws the targets of a batch of examples that is not augmented, e.g. to reconstruct them.
+
+    Args:
+      key: a random key; each example has its own.
+      examples: as for `check_annotations`.
+      num_ids: number of labels that instances are mapped to, where there are instances.
+
+    Returns:
+      int32 [B, H, W].
+
+    Raises:
+      ValueError: see `check_annotations`.
+    """
+    annotations = check_annotations(examples, num_ids)
+    keys = jax.random.split(key, examples["image"].shape[0])
+    return jax.vmap(lambda key, one: draw_target(key, one, num_ids))(keys, annotations)
+
+
 def draw_target(
     key: jax.Array, annotations: Mapping[str, jax.Array], num_ids: int | None = None
 ) -> jax.Array:

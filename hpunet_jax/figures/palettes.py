@@ -10,7 +10,7 @@ NO_LABEL = (0.35, 0.35, 0.35)  # pixels without annotation
 
 _DISTINCT = (
     *("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#9a3fd5", "#46d6f0", "#f032e6"),
-    *("#bcf60c", "#fabed4", "#00968f", "#c3adff", "#a8691e", "#aaffc3", "#8a8a00"),
+    *("#bcf60c", "#fabed4", "#00968f", "#c3adff", "#9c4f1c", "#aaffc3", "#8a8a00"),
 )
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -37,6 +37,21 @@ STREET_CLASSES = {
     "bicycle": (119, 11, 32),
 }
 _CAR = list(STREET_CLASSES).index("car")
+
+
+def label_palette(classes: range) -> tuple[np.ndarray, list[str] | None]:
+    """Colours and names of a model's labels, by which of them stand for instances.
+
+    Args:
+      classes: the classes that stand for instances.
+
+    Returns:
+      The palette, and names for a legend: those of neurites (without names) if the classes begin
+      at 1, else those of street scenes.
+    """
+    if classes.start == 1:
+        return neurite_palette(len(classes)), None
+    return street_palette(len(classes)), street_names(len(classes))
 
 
 def neurite_palette(num_ids: int) -> np.ndarray:

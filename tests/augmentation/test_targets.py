@@ -12,9 +12,11 @@ from hpunet_jax.augmentation.targets import (
     IGNORE,
     check_annotations,
     draw_target,
+    draw_targets,
     random_cars,
     random_grader,
     random_ids,
+    stochastic_classes,
 )
 
 QUICK = {"xla_backend_optimization_level": 0}
@@ -133,3 +135,24 @@ def test_annotations_that_do_not_fit_are_refused():
     ):
         chosen = check_annotations({"image": image, **examples}, num_ids, num_classes)
         assert chosen.keys() == examples.keys()
+
+
+def test_the_classes_of_instances_follow_from_the_numbers_of_classes_and_labels():
+    assert stochastic_classes(16, 15) == range(1, 16)
+    assert stochastic_classes(23, 5) == range(13, 18)
+    with pytest.raises(ValueError, match="does not tell instances apart"):
+        stochastic_classes(2, None)
+    with pytest.raises(ValueError, match=r"num_classes is 7, .* makes 6 classes .* and 23"):
+        stochastic_classes(7, 5)
+
+
+def test_the_targets_of_a_batch_are_those_of_its_examples():
+    instances = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    examples = {"image": np.zeros((2, 3, 4, 1), np.uint8), "instances": instances}
+    targets = draw_targets(jax.random.key(3), examples, 5)
+    keys = jax.random.split(jax.random.key(3), 2)
+    for number in range(2):
+        expected = random_ids(keys[number], instances[number], 5)
+        np.testing.assert_array_equal(targets[number], expected)
+    with pytest.raises(ValueError, match=r"data\.num_ids is None"):
+        draw_targets(jax.random.key(3), examples)

@@ -58,3 +58,12 @@ def test_pixels_have_the_colour_of_their_label_and_unknown_ones_are_grey():
     assert palettes.paint(np.uint8([255]), palettes.instance_palette(300)).tolist() == [
         palettes.instance_palette(300)[255].tolist()
     ]
+
+
+def test_the_classes_of_instances_say_which_palette_it_is():
+    colours, names = palettes.label_palette(range(1, 16))
+    np.testing.assert_array_equal(colours, palettes.neurite_palette(15))
+    assert names is None
+    colours, names = palettes.label_palette(range(13, 18))
+    np.testing.assert_array_equal(colours, palettes.street_palette(5))
+    assert names == palettes.street_names(5)

@@ -1,0 +1,29 @@
+"""The extrapolation task of Section 3.3 (Fig. 5) in small: neurites beyond what the model sees.
+
+    python -m experiments.build_data --name=neurites_phantom
+    python -m experiments.train --config=configs/demo_extrapolation.py --workdir=runs/extrapolation
+    python -m experiments.sample --workdir=runs/extrapolation
+
+It is configs/demo_neurites.py, with a part of each training image hidden from one side; the network
+sees the image and the segmentation of the rest. The last command draws samples of what is hidden.
+"""
+
+import ml_collections
+
+from configs import demo_neurites
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The config of the neurites' demo, with hidden parts."""
+    return extrapolate(demo_neurites.get_config())
+
+
+def extrapolate(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """The config with parts of the training images hidden."""
+    config = config.unlock()
+    config.data.extrapolation = ml_collections.ConfigDict()
+    config.data.extrapolation.hidden = (0.3, 0.7)  # least and greatest fraction of an image
+    config.data.extrapolation.sides = ("top", "bottom", "left", "right")
+    # The image, one channel for each class of the visible segmentation, and what is visible.
+    config.model.image_channels += config.model.num_classes + 1
+    return config.lock()

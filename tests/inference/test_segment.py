@@ -1,0 +1,177 @@
+"""From an image to instances with their confidences, and the program that writes them."""
+
+import csv
+import pathlib
+import subprocess
+import sys
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.inference import segment
+from hpunet_jax.inference.images import pad_to_multiple
+from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.segment import (
+    Segmenter,
+    SegmentOptions,
+    instances_from_samples,
+)
+from hpunet_jax.instances import clean_up, hamming_cluster
+from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.networks import build_network
+
+ROOT = pathlib.Path(__file__).parents[2]
+OPTIONS = SegmentOptions(num_samples=4, threshold=4, erosion=1)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    network = build_network({**tiny_model, "num_classes": 4})
+    params = network.init(jax.random.key(0))
+    # Large latent weights, so that samples differ although the network is untrained.
+    for name, module in params.items():
+        if name.startswith("prior/latent"):
+            module["w"] = 5 * module["w"]
+    config = {
+        "model": {**tiny_model, "num_classes": 4},
+        "data": {"num_ids": 3},
+        "evaluation": {"num_samples": 4, "hamming_threshold": 4, "erosion": 1, "seed": 0},
+    }
+    return Model(network, params, ml_collections.ConfigDict(config))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (13, 18, 1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def segmenter(model):
+    return Segmenter(model, OPTIONS)
+
+
+def test_an_image_of_any_size_is_segmented_as_its_padded_samples_are_clustered(
+    model, segmenter, image
+):
+    result = segmenter(image)
+    padded, inside = pad_to_multiple(image, 8)
+    probabilities = model.sample(padded[None], 4, 0, probabilities=True)[:, 0]
+    labels = probabilities.argmax(axis=-1)[:, *inside]
+    np.testing.assert_array_equal(result.labels, labels)
+    expected = clean_up(hamming_cluster(labels, 4), erosion=1)
+    assert result.instances.dtype == np.uint16
+    assert result.instances.shape == (13, 18)
+    np.testing.assert_array_equal(result.instances == 0, expected == 0)
+    pairs = set(zip(result.instances.ravel().tolist(), expected.ravel().tolist(), strict=True))
+    assert len(pairs) == len(np.unique(expected)) > 2
+
+    table = result.table
+    assert table.ids.tolist() == list(range(1, result.instances.max() + 1))
+    foreground = foreground_probability(probabilities, range(1, 4))[inside]
+    np.testing.assert_allclose(
+        table.confidences, instance_scores(result.instances, foreground), rtol=1e-5
+    )
+    assert ((table.agreements > 0) & (table.agreements <= 1)).all()
+
+
+def test_only_the_stochastic_classes_become_instances():
+    labels = np.zeros((4, 6, 6), np.uint8)
+    labels[:, :3], labels[:, 3:] = 7, 14  # a class of stuff above a car
+    options = SegmentOptions(num_samples=4, threshold=2)
+    found = instances_from_samples(labels, range(13, 18), options)
+    np.testing.assert_array_equal(found[:3], 0)
+    assert set(np.unique(found[3:])) <= {0, 1}
+    found = instances_from_samples(labels, range(1, 16), options)
+    assert len(np.unique(found)) == 1 or set(np.unique(found)) == {1, 2}
+
+
+def test_nothing_but_background_is_no_instance():
+    nothing = np.zeros((4, 300, 300), np.uint8)
+    assert (instances_from_samples(nothing, range(1, 4), OPTIONS) == 0).all()
+
+
+def test_more_instances_than_16_bits_hold_are_an_error(monkeypatch):
+    def each_pixel_its_own(labels, *arguments, **options):
+        return 1 + np.arange(labels[0].size, dtype=np.int32).reshape(labels.shape[1:])
+
+    monkeypatch.setattr(segment, "hamming_cluster", each_pixel_its_own)
+    samples = np.ones((4, 256, 256), np.uint8)
+    assert instances_from_samples(samples[:, :255], range(1, 4), OPTIONS).max() == 255 * 256
+    with pytest.raises(ValueError, match="there are 65,536 instances, but uint16"):
+        instances_from_samples(samples, range(1, 4), OPTIONS)
+
+
+def test_options_come_from_the_config_unless_they_are_changed(model):
+    assert SegmentOptions.from_config(model.config) == OPTIONS
+    changed = SegmentOptions.from_config(model.config, threshold=2, seed=None)
+    assert changed == SegmentOptions(num_samples=4, threshold=2, erosion=1)
+    streets = ml_collections.ConfigDict({"evaluation": {"protocol": "cityscapes"}})
+    assert SegmentOptions.from_config(streets).no_neighbour == "background"
+    assert SegmentOptions.from_config(ml_collections.ConfigDict()) == SegmentOptions()
+
+
+def test_an_image_that_needs_more_memory_than_allowed_is_refused(model, segmenter, image):
+    least = 4 * 16 * 24  # the labels alone
+    assert least < segmenter.memory((13, 18)) < segmenter.memory((26, 36))
+    strict = Segmenter(model, OPTIONS, max_memory=1000.0)
+    with pytest.raises(ValueError, match=r"image of 16x24 pixels needs 0\.0 GB .* scale it down"):
+        strict(image)
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence(model, segmenter):
+    with pytest.raises(ValueError, match="image_channels=1"):
+        segmenter(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="no pixels"):
+        segmenter(np.zeros((0, 8, 1), np.uint8))
+    for data, message in (({}, "does not tell instances apart"), ({"num_ids": 2}, "makes 3")):
+        config = ml_collections.ConfigDict({"model": {}, "data": data})
+        with pytest.raises(ValueError, match=message):
+            Segmenter(Model(model.network, model.params, config), OPTIONS)
+    config = ml_collections.ConfigDict({"data": {"num_ids": 3, "extrapolation": {}}})
+    with pytest.raises(ValueError, match="trained to extrapolate"):
+        Segmenter(Model(model.network, model.params, config), OPTIONS)
+
+
+def run_program(*arguments):
+    command = [sys.executable, "-m", "experiments.segment", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segmenter, image):
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        checkpoints.save(1, model.params, {"unused": np.zeros(1)}, model.config)
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    Image.fromarray(image[..., 0]).save(images / "one.png")
+    Image.fromarray(image[:8, :8, 0]).save(images / "two.tif")
+    arguments = f"--checkpoint={tmp_path / 'run'}", f"--images={images}", f"--out={out}"
+    done = run_program(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "in 2 images" in done.stdout
+
+    expected = segmenter(image)
+    with Image.open(out / "one_instances.png") as written:
+        assert written.mode == "I;16"
+        np.testing.assert_array_equal(np.array(written), expected.instances)
+    with (out / "instances.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {"one.png", "two.tif"}
+    of_one = [row for row in rows if row["image"] == "one.png"]
+    assert [int(row["instance"]) for row in of_one] == expected.table.ids.tolist()
+    assert [int(row["area"]) for row in of_one] == expected.table.areas.tolist()
+    assert [int(row["left"]) for row in of_one] == expected.table.boxes[:, 0].tolist()
+    written = [[float(row[name]) for row in of_one] for name in ("confidence", "agreement")]
+    columns = expected.table.confidences, expected.table.agreements
+    np.testing.assert_allclose(written, columns, atol=1e-4)
+    with Image.open(out / "two_overlay.png") as overlay:
+        assert overlay.size == (512, 512)
+
+    (images / "zz.png").write_bytes(b"damaged")
+    again = run_program(*arguments[:2], f"--out={tmp_path / 'other'}")
+    assert again.returncode == 1
+    assert "zz.png is damaged or no image" in again.stderr
+    assert not (tmp_path / "other").exists()  # told before the first is segmented
