@@ -159,7 +159,7 @@ class _Block(NamedTuple):
 
 def _infer_model(variables: Mapping[str, np.ndarray], prefix) -> dict[str, Any]:
     """The hyperparameters behind the shapes of the core `prior`."""
-    shapes = _kernel_shapes(variables, "prior")
+    shapes = _kernel_shapes(variables, "prior", prefix)
     try:
         items = list(_parse(shapes))
         latents = [i for i, item in enumerate(items) if isinstance(item, int)]
@@ -189,12 +189,17 @@ def _infer_model(variables: Mapping[str, np.ndarray], prefix) -> dict[str, Any]:
     }
 
 
-def _kernel_shapes(variables: Mapping[str, np.ndarray], scope: str) -> list[Shape]:
-    shapes, name = [], f"{scope}/conv_2d"
-    while f"{name}/w" in variables:
-        shapes.append(variables[f"{name}/w"].shape)
-        name = f"{scope}/conv_2d_{len(shapes)}"
-    return shapes
+def _kernel_shapes(variables: Mapping[str, np.ndarray], scope: str, prefix) -> list[Shape]:
+    """The kernels' shapes of a core, in the order of their numbers, which have no gaps."""
+    numbered = re.compile(rf"{scope}/conv_2d(?:_(\d+))?/[wb]")
+    numbers = {int(match[1] or 0) for match in map(numbered.fullmatch, variables) if match}
+    kernels = [
+        f"{scope}/conv_2d_{number}/w" if number else f"{scope}/conv_2d/w"
+        for number in range(max(numbers, default=-1) + 1)
+    ]
+    if missing := [name for name in kernels if name not in variables]:
+        raise CheckpointError(f"{prefix}: " + "; ".join(f"{name} is missing" for name in missing))
+    return [variables[name].shape for name in kernels]
 
 
 def _parse(shapes: list[Shape]) -> Iterator[_Block | int]:
@@ -203,7 +208,7 @@ def _parse(shapes: list[Shape]) -> Iterator[_Block | int]:
     A 1x1 kernel where a block could begin predicts a latent's mean and log-standard-deviation.
     All blocks have as many 3x3 convolutions as the first.
     """
-    convs = next(i for i, shape in enumerate(shapes) if shape[0] == 1)
+    convs = next((i for i, shape in enumerate(shapes) if shape[0] == 1), len(shapes))
     at = 0
     while at < len(shapes):
         if shapes[at][0] == 1:

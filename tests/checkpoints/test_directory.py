@@ -7,7 +7,7 @@ import pytest
 
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 
-CONFIG = ml_collections.ConfigDict({"model": {"name": "hpunet", "latent_dims": (1, 1)}})
+CONFIG = ml_collections.ConfigDict({"model": {"name": "hpunet", "latent_dims": (1, 1)}}).lock()
 PARAMS = {"prior/latent_0": {"w": np.arange(4000, dtype=np.float32), "b": np.ones(3, np.float32)}}
 
 
