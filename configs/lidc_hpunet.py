@@ -52,6 +52,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.b2 = 0.999
     config.optimizer.epsilon = 1e-8
     config.optimizer.weight_decay = 1e-5
+    config.optimizer.multiplier_lr_factor = 1.0  # Lagrange multiplier's rate over the network's
     config.optimizer.clip_norm = 0.0  # greatest norm of the gradient; 0 does not clip
     config.optimizer.learning_rate = ml_collections.ConfigDict()
     config.optimizer.learning_rate.initial = 1e-4

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from hpunet_jax.training.state import Trainable
+
 
 def learning_rate_schedule(
     initial: float,
@@ -54,11 +56,13 @@ def build_optimizer(config: Mapping[str, Any], steps: int) -> optax.GradientTran
 
     Args:
       config: `name` ("adam", or "adam_tf1" for TensorFlow 1's placing of epsilon), `b1`, `b2`,
-        `epsilon`, `clip_norm` (greatest global gradient norm; 0: off), `learning_rate`.
+        `epsilon`, `clip_norm` (greatest global gradient norm; 0: off), `learning_rate`, and
+        `multiplier_lr_factor`, by which the objective's parameters (GECO's raw multiplier) learn
+        faster than the network.
       steps: number of training steps, for the schedule.
 
     Returns:
-      The transformation from gradients to updates.
+      The transformation from gradients to updates of a `Trainable`.
 
     Raises:
       ValueError: for an unknown name.
@@ -67,9 +71,11 @@ def build_optimizer(config: Mapping[str, Any], steps: int) -> optax.GradientTran
     if scale is None:
         raise ValueError(f"optimizer.name must be 'adam' or 'adam_tf1', not {config['name']!r}.")
     clip = [optax.clip_by_global_norm(config["clip_norm"])] if config["clip_norm"] else []
+    only_objective = Trainable(network=False, objective=True)
     return optax.chain(
         *clip,
         scale(config["b1"], config["b2"], config["epsilon"]),
+        optax.masked(optax.scale(config["multiplier_lr_factor"]), only_objective),
         optax.scale_by_learning_rate(build_schedule(config["learning_rate"], steps)),
     )
 

@@ -6,6 +6,8 @@ import optax
 import pytest
 
 from configs import demo, lidc_hpunet
+from hpunet_jax.objectives import GecoParams
+from hpunet_jax.training import Trainable
 from hpunet_jax.training.optimizer import (
     build_optimizer,
     build_schedule,
@@ -52,13 +54,28 @@ def test_tf1_adam_follows_its_formula_and_differs_from_optax_in_epsilon_alone():
     assert ours < 0.1 * theirs
 
 
+def one_update(config, gradient):
+    """The updates of a network of one parameter, and of GECO's raw multiplier, by one gradient."""
+    params = Trainable(jnp.float32(0), GecoParams(jnp.float32(0)))
+    transform = build_optimizer(config, steps=10)
+    gradients = Trainable(jnp.float32(gradient), GecoParams(jnp.float32(gradient)))
+    updates, _ = transform.update(gradients, transform.init(params), params)
+    return float(updates.network), float(updates.objective.raw_multiplier)
+
+
 def test_clipping_bounds_the_gradient_and_unknown_optimizers_are_refused():
     config = demo.get_config().optimizer.unlock()
     config.clip_norm = 1e-12
-    transform = build_optimizer(config, steps=10)
-    update, _ = transform.update(jnp.float32(1e3), transform.init(jnp.float32(0)))
-    rate = config.learning_rate.initial
-    assert abs(update) < 1e-3 * rate  # 1e-12 against epsilon 1e-8
+    network, _ = one_update(config, 1e3)
+    assert abs(network) < 1e-3 * config.learning_rate.initial  # 1e-12 against epsilon 1e-8
     config.name = "sgd"
     with pytest.raises(ValueError, match=r"optimizer\.name"):
         build_optimizer(config, steps=10)
+
+
+def test_the_multiplier_learns_at_its_own_multiple_of_the_rate():
+    config = lidc_hpunet.get_config().optimizer.unlock()
+    network, multiplier = one_update(config, 2.0)
+    assert multiplier == network  # as in the official code
+    config.multiplier_lr_factor = 5.0
+    assert one_update(config, 2.0) == pytest.approx((network, 5 * network))
