@@ -99,8 +99,18 @@ def curves_figure(
 def _draw(panel: Axes, runs: Sequence[Metrics], column: str) -> None:
     for run, colour in zip(runs, _colours(runs), strict=True):
         if column in run:
-            panel.plot(run["step"], run[column], color=colour, linewidth=1.3, alpha=_alpha(runs))
+            _draw_noisy(panel, run, column, _alpha(runs), color=colour)
     panel.set_ylim(0, 1.05 * _greatest(runs, [column]))
+
+
+def _draw_noisy(panel: Axes, run: Metrics, column: str, alpha: float, **style) -> None:
+    """What was logged, faint, under its running mean over a twenty-fifth of the rows."""
+    values = run[column]
+    half = len(values) // 50
+    padded = np.pad(values, half, mode="edge")
+    mean = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")
+    panel.plot(run["step"], values, linewidth=0.6, alpha=0.3 * alpha, color=style["color"])
+    panel.plot(run["step"], mean, linewidth=1.3, alpha=alpha, **style)
 
 
 def _draw_reconstruction(
@@ -132,8 +142,7 @@ def _draw_scales(panel: Axes, runs: Sequence[Metrics]) -> None:
         label = f"scale {scale}{ends.get(scale, '')}"
         for run in runs:
             if column in run:
-                style = {"linewidth": 1.1, "alpha": _alpha(runs), "label": label}
-                panel.plot(run["step"], run[column], color=colour, **style)
+                _draw_noisy(panel, run, column, _alpha(runs), color=colour, label=label)
                 label = None  # one entry in the legend for all runs
     panel.set_title("KL of each scale")
     panel.set_ylim(0, 1.35 * _greatest(runs, columns))  # room for the legend

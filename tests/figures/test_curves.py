@@ -36,18 +36,35 @@ def test_the_four_panels_show_the_columns(run):
     np.testing.assert_array_equal(average, run["moving_average_per_pixel"])
     np.testing.assert_array_equal(kappa, 0.3)
     assert reconstruction.get_lines()[2].get_linestyle() == "--"
-    np.testing.assert_array_equal(lines(multiplier), [run["lagrange_multiplier"]])
-    np.testing.assert_array_equal(lines(total), [run["kl_sum"]])
-    np.testing.assert_array_equal(lines(scales), [run["kl_0"], run["kl_1"]])
+    # Faint lines as logged, each below its running mean; so few rows are their own mean.
+    for panel, columns in (
+        (multiplier, ["lagrange_multiplier"]),
+        (total, ["kl_sum"]),
+        (scales, ["kl_0", "kl_1"]),
+    ):
+        for column, logged, mean in zip(
+            columns, lines(panel)[::2], lines(panel)[1::2], strict=True
+        ):
+            np.testing.assert_array_equal(logged, run[column])
+            np.testing.assert_allclose(mean, run[column])
     assert legend(scales) == ["scale 0, global", "scale 1, local"]
     assert legend(reconstruction) == ["κ = 0.3"]
+
+
+def test_the_bold_line_is_the_running_mean_over_a_twenty_fifth_of_the_rows(run):
+    long = {name: np.tile(column, 50)[:100] for name, column in run.items()}
+    long["step"] = np.arange(100.0)
+    logged, mean = lines(curves_figure([long]).axes[2])
+    np.testing.assert_array_equal(logged, long["kl_sum"])
+    np.testing.assert_allclose(mean[40], long["kl_sum"][38:43].mean())
+    assert len(mean) == 100
 
 
 def test_several_runs_share_the_panels_and_one_legend_entry_for_each_scale(run):
     other = {**run, "kl_0": run["kl_0"] + 1}
     figure = curves_figure([run, other], labels=["seed 0", "seed 1"])
     assert legend(figure.axes[0]) == ["seed 0", "seed 1"]
-    assert len(lines(figure.axes[3])) == 4
+    assert len(lines(figure.axes[3])) == 2 * 2 * 2  # runs, scales, faint and bold
     assert len(legend(figure.axes[3])) == 2
 
 
