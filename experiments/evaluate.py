@@ -4,9 +4,11 @@
 
 Prints a table and writes evaluation.json (means and bootstrap errors), evaluation.md (the same as
 a Markdown table) and evaluation.npz (the scores of every image) to the workdir. Reference rows
-computed from the same data stand beside the model.
+computed from the same data stand beside the model. Scores that are there already, of the same
+weights, images and settings, are not computed again.
 """
 
+import dataclasses
 import json
 import pathlib
 
@@ -16,6 +18,7 @@ import hpunet_jax
 from experiments import program
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import markdown_table, results_table
+from hpunet_jax.evaluation.scores import load_scores_of
 from hpunet_jax.files import write_aside
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
@@ -41,15 +44,26 @@ def main(_) -> None:
         )
 
     num_images = pipeline.num_examples(builder, split)
-    scores = evaluate(
-        model,
-        config,
-        batches(split, _LIMIT.value),
-        training_batches=lambda: batches("train"),
-        num_images=min(num_images, _LIMIT.value or num_images),
-    )
+    of_what = {
+        "weights": model.digest(),
+        "data": builder.info.full_name,
+        "split": split,
+        "limit": _LIMIT.value,
+        "evaluation": json.loads(settings.to_json()),
+    }
+    file = workdir / "evaluation.npz"
+    scores = load_scores_of(file, of_what)
+    if scores is None:
+        scores = evaluate(
+            model,
+            config,
+            batches(split, _LIMIT.value),
+            training_batches=lambda: batches("train"),
+            num_images=min(num_images, _LIMIT.value or num_images),
+        )
+        scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
+        scores.save(file)
     results = scores.summary(settings.bootstraps, settings.seed)
-    scores.save(workdir / "evaluation.npz")
     for name, text in (
         ("evaluation.json", json.dumps(results, indent=2)),
         ("evaluation.md", markdown_table(results)),

@@ -96,6 +96,23 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         ) from error
 
 
+def load_scores_of(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> Scores | None:
+    """Reads saved scores if they are of these settings.
+
+    Args:
+      path: what `Scores.save` wrote; it need not exist.
+      settings: the scores' settings must have all of these; they may have more.
+
+    Returns:
+      The scores; None if there are none, or others.
+    """
+    try:
+        scores = load_scores(path)
+    except (FileNotFoundError, ValueError):
+        return None
+    return scores if {**scores.settings, **settings} == scores.settings else None
+
+
 def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Means and bootstrap errors over images, and over the seeds of several runs (Table 1).
 

@@ -1,6 +1,7 @@
 """A trained network ready to use: samples and reconstructions of images."""
 
 import functools
+import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -48,6 +49,13 @@ class Model:
     def num_latent_scales(self) -> int:
         """Number of latent scales L."""
         return self.network.num_latent_scales
+
+    def digest(self) -> str:
+        """A name for the weights, of 16 hexadecimal digits: equal weights have the same."""
+        hashed = hashlib.sha256()
+        for leaf in jax.tree.leaves(self.params):
+            hashed.update(np.asarray(leaf).tobytes())
+        return hashed.hexdigest()[:16]
 
     def sample(
         self,

@@ -1,10 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from hpunet_jax.evaluation.average_precision import Detections, average_precision
-from hpunet_jax.evaluation.scores import Scores, load_scores, summarize
+from hpunet_jax.evaluation.scores import Scores, load_scores, load_scores_of, summarize
 
 
 def scores_of(seed, images=20):
@@ -128,3 +129,16 @@ def test_detections_come_back_from_disk(tmp_path):
 def test_runs_of_other_protocols_are_refused():
     with pytest.raises(ValueError, match="not evaluated on the same images"):
         summarize([scores_of(0), instance_scores_of(0)])
+
+
+def test_saved_scores_are_used_again_for_the_same_settings_only(tmp_path):
+    path = tmp_path / "evaluation.npz"
+    assert load_scores_of(path, {}) is None
+    settings = {"weights": "abc", "limit": None}
+    scores = dataclasses.replace(scores_of(0), settings={**scores_of(0).settings, **settings})
+    scores.save(path)
+    assert load_scores_of(path, settings).settings == scores.settings
+    assert load_scores_of(path, {**settings, "weights": "def"}) is None
+    assert load_scores_of(path, {**settings, "split": "test"}) is None
+    path.write_bytes(b"damaged")
+    assert load_scores_of(path, settings) is None
