@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := runs/demo
 
-.PHONY: demo test lint clean
+.PHONY: demo demo_neurites demo_cars test lint clean
 
 # Everything that is there already is used again; `make clean` starts from nothing.
 demo: $(READY)
@@ -13,6 +13,19 @@ demo: $(READY)
 	$(BIN)/python -m experiments.train --config=configs/demo.py --workdir=$(DEMO)
 	$(BIN)/python -m experiments.sample --workdir=$(DEMO)
 	$(BIN)/python -m experiments.evaluate --workdir=$(DEMO)
+
+# Instance segmentation from samples, on generated slices and streets (docs/instances.md).
+demo_neurites: $(READY)
+	$(BIN)/python -m experiments.build_data --name=neurites_phantom --data_dir=datasets
+	$(BIN)/python -m experiments.train --config=configs/demo_neurites.py --workdir=runs/$@
+	$(BIN)/python -m experiments.sample --workdir=runs/$@
+	$(BIN)/python -m experiments.evaluate --workdir=runs/$@
+
+demo_cars: $(READY)
+	$(BIN)/python -m experiments.build_data --name=streets_phantom --data_dir=datasets
+	$(BIN)/python -m experiments.train --config=configs/demo_cars.py --workdir=runs/$@
+	$(BIN)/python -m experiments.sample --workdir=runs/$@
+	$(BIN)/python -m experiments.evaluate --workdir=runs/$@
 
 test: $(READY)
 	$(BIN)/python -m pytest

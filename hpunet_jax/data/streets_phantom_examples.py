@@ -33,7 +33,7 @@ from hpunet_jax.data.streets_phantom_drawing import (
 VERSION = 1
 SCENES = {"train": 800, "validation": 64, "test": 96}
 
-_SMALLEST = 12  # pixels; cars of which less is seen belong to a group, as in Cityscapes
+_SMALLEST = 24  # pixels; cars of which less is seen belong to a group, as in Cityscapes
 _ROAD_HALF = 4.4  # metres from the middle of the road to the curb
 _FACADE = 8.2
 _FAR = 75.0
