@@ -84,12 +84,18 @@ def build_draw_batch(config: ml_collections.ConfigDict):
     """The function (key, examples) -> `Batch` that the `data` section of a config describes."""
     augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
     extrapolation = Extrapolation.from_config(config.data.get("extrapolation", None))
+    model = config.model
 
     def draw_batch(key, examples):
-        batch = training_batch(key, examples, augmentation, config.data.get("num_ids", None))
+        batch = training_batch(
+            key,
+            examples,
+            augmentation,
+            config.data.get("num_ids", None),
+            num_classes=model.num_classes,
+        )
         if extrapolation is None:
             return batch
-        model = config.model
         return hide_batch(
             jax.random.fold_in(key, 1),
             batch,

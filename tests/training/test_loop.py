@@ -10,6 +10,7 @@ import pytest
 from hpunet_jax import load
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 from hpunet_jax.training import train as train_on
+from hpunet_jax.training.loop import build_draw_batch
 from hpunet_jax.training.metrics_log import FILE_NAME
 
 
@@ -146,3 +147,14 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=r"batch_size=6 .* over mesh\.data=4"):
         train_on(with_fields(tiny_config, training__batch_size=6), tmp_path / "new", batches_from)
     assert not (tmp_path / "new").exists()
+
+
+def test_instance_labels_that_do_not_fit_the_model_are_refused(tiny_config):
+    config = tiny_config.copy_and_resolve_references().unlock()
+    config.data.num_ids = 5
+    examples = {
+        "image": np.zeros((4, 24, 24, 1), np.uint8),
+        "instances": np.zeros((4, 24, 24), np.uint16),
+    }
+    with pytest.raises(ValueError, match=r"num_classes is 2, but data\.num_ids=5 makes 6 classes"):
+        build_draw_batch(config)(jax.random.key(0), examples)
