@@ -46,6 +46,6 @@ setup(
         "data": DATA,
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
         "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
-        "dev": ["hypothesis", "pytest", "ruff==0.17.6"],
+        "dev": ["hypothesis", "pytest", "pytest-xdist", "ruff==0.17.6"],
     },
 )
