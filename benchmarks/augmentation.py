@@ -4,12 +4,12 @@
     python -m benchmarks.augmentation --json=augmentation.json
 
 Runs `training_batch`, compiled, on examples of each data set's size that lie in memory: neither
-reading nor decoding is in the figure. A batch is timed several times; the median is reported.
-It runs on JAX's default device, named above the table.
+reading nor decoding is in the figure (`benchmarks.input_pipeline` has all three). A batch is timed
+several times; the median is reported. It runs on JAX's default device, named above the table.
 """
 
 import argparse
-import dataclasses
+import importlib
 import json
 import os
 import statistics
@@ -18,45 +18,39 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from hpunet_jax.augmentation import Augmentation, training_batch
-from hpunet_jax.augmentation.ranges import CITYSCAPES, LIDC, SNEMI3D
 from hpunet_jax.files import write_aside
+from hpunet_jax.training.loop import build_draw_batch
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A data set as it is fed to training.
 
     Attributes:
       name: the row of the table.
+      config: name of the config that says how it is augmented, and in which batches.
       image: height, width and channels of its images.
-      augmentation: what is done to them.
-      batch_size: images in a batch.
-      num_ids: number of labels that instances are mapped to, where there are instances.
     """
 
     name: str
+    config: str
     image: tuple[int, int, int]
-    augmentation: Augmentation
-    batch_size: int
-    num_ids: int | None = None
 
-    def examples(self) -> dict[str, np.ndarray]:
-        """A batch of random examples."""
-        rng = np.random.default_rng(0)
-        maps = (self.batch_size, *self.image[:2])
-        examples = {"image": rng.integers(0, 256, (self.batch_size, *self.image), np.uint8)}
-        if self.num_ids is None:
-            examples["masks"] = rng.integers(0, 2, (*maps, 4), np.uint8)
-        elif self.image[-1] == 1:
-            examples["instances"] = rng.integers(0, 400, maps, np.uint16)
-        else:
-            examples["semantic"] = rng.integers(0, 19, maps, np.uint8)
-            examples["cars"] = rng.integers(0, 40, maps, np.uint16)
-        return examples
+    def read_config(self) -> ml_collections.ConfigDict:
+        """The config."""
+        return importlib.import_module(f"configs.{self.config}").get_config()
+
+
+CASES = (
+    Case("LIDC, demo", "demo", (180, 180, 1)),
+    Case("LIDC", "lidc_hpunet", (180, 180, 1)),
+    Case("SNEMI3D", "snemi3d_hpunet", (256, 256, 1)),
+    Case("Cityscapes", "cityscapes_hpunet", (512, 1024, 3)),
+)
+_MOST_IMAGES = 32  # in a batch: a batch of 128 Cityscapes images is meant for many devices
 
 
 class Result(NamedTuple):
@@ -79,18 +73,21 @@ class Result(NamedTuple):
     images_per_second: float
 
 
-def cases() -> list[Case]:
-    """The data sets of the paper and the demo, smallest images first."""
-
-    def augmentation(ranges, *crop):
-        return Augmentation.from_config(ranges, crop)
-
-    return [
-        Case("LIDC, demo", (180, 180, 1), augmentation(LIDC, 64, 64), 12),
-        Case("LIDC", (180, 180, 1), augmentation(LIDC, 128, 128), 32),
-        Case("SNEMI3D", (256, 256, 1), augmentation(SNEMI3D, 256, 256), 24, 15),
-        Case("Cityscapes", (512, 1024, 3), augmentation(CITYSCAPES, 512, 1024), 8, 5),
-    ]
+def random_examples(
+    case: Case, config: ml_collections.ConfigDict, batch_size: int
+) -> dict[str, np.ndarray]:
+    """A batch of random examples of a data set's kind."""
+    rng = np.random.default_rng(0)
+    maps = (batch_size, *case.image[:2])
+    examples = {"image": rng.integers(0, 256, (batch_size, *case.image), np.uint8)}
+    if "num_ids" not in config.data:
+        examples["masks"] = rng.integers(0, 2, (*maps, 4), np.uint8)
+    elif case.image[-1] == 1:
+        examples["instances"] = rng.integers(0, 400, maps, np.uint16)
+    else:
+        examples["semantic"] = rng.integers(0, 19, maps, np.uint8)
+        examples["cars"] = rng.integers(0, 40, maps, np.uint16)
+    return examples
 
 
 def measure(case: Case, repeats: int) -> Result:
@@ -103,10 +100,10 @@ def measure(case: Case, repeats: int) -> Result:
     Returns:
       The row of the table.
     """
-    function = jax.jit(
-        lambda key, examples: training_batch(key, examples, case.augmentation, case.num_ids)
-    )
-    examples = jax.device_put(case.examples())
+    config = case.read_config()
+    batch_size = min(config.training.batch_size, _MOST_IMAGES)
+    function = jax.jit(build_draw_batch(config))
+    examples = jax.device_put(random_examples(case, config, batch_size))
     keys = list(jax.random.split(jax.random.key(0), repeats))
     jax.block_until_ready(function(keys[0], examples))  # compiles
     seconds = []
@@ -117,11 +114,11 @@ def measure(case: Case, repeats: int) -> Result:
     median = statistics.median(seconds)
     return Result(
         name=case.name,
-        batch_size=case.batch_size,
+        batch_size=batch_size,
         source=case.image[:2],
-        crop=case.augmentation.crop,
+        crop=tuple(config.data.crop),
         milliseconds=1e3 * median,
-        images_per_second=case.batch_size / median,
+        images_per_second=batch_size / median,
     )
 
 
@@ -158,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = parser.parse_args(arguments)
     if flags.repeats < 1:
         parser.error(f"--repeats is {flags.repeats}: expected 1 or more.")
-    results = [measure(case, flags.repeats) for case in tqdm(cases(), desc="measuring")]
+    results = [measure(case, flags.repeats) for case in tqdm(CASES, desc="measuring")]
     where = device()
     print("{device}, {cpu_cores} CPU cores, JAX {jax}\n".format(**where))
     print(table(results))

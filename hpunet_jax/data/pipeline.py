@@ -229,7 +229,7 @@ def train_batches(
                 indices[inside] = permutation[positions[inside] % size]
             yield indices
 
-    encoded = _encoded_examples(builder, split)
+    encoded = encoded_examples(builder, split)
     decode = _decoder(builder)
     dataset = tf.data.Dataset.from_generator(
         shuffled, output_signature=tf.TensorSpec([rows], tf.int64)
@@ -280,6 +280,26 @@ def eval_batches(
     return _numpy_batches(dataset.batch(batch_size), builder)
 
 
+def encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:
+    """Reads a whole split as it is stored.
+
+    Args:
+      builder: a prepared builder.
+      split: the split.
+
+    Returns:
+      For each feature that is not text [num_examples, ...], e.g. PNG files as strings.
+    """
+    encoded = builder.as_dataset(
+        split=split,
+        batch_size=-1,
+        shuffle_files=False,
+        decoders=_skip_decoding(builder),
+        read_config=_in_order(),
+    )
+    return {name: encoded[name] for name in _numeric_features(builder)}
+
+
 def _numeric_features(builder: tfds.core.DatasetBuilder) -> list[str]:
     return [
         name
@@ -294,18 +314,6 @@ def _skip_decoding(builder: tfds.core.DatasetBuilder) -> dict[str, tfds.decode.D
 
 def _in_order() -> tfds.ReadConfig:
     return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-
-
-def _encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:
-    """The whole split as stored, e.g. PNG files as strings: {feature: [num_examples, ...]}."""
-    encoded = builder.as_dataset(
-        split=split,
-        batch_size=-1,
-        shuffle_files=False,
-        decoders=_skip_decoding(builder),
-        read_config=_in_order(),
-    )
-    return {name: encoded[name] for name in _numeric_features(builder)}
 
 
 def _decoder(
