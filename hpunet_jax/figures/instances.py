@@ -13,6 +13,7 @@ from hpunet_jax.figures.panels import GAP, GROUP_GAP, LABEL, MARGIN, TITLE, Shee
 
 COLUMNS = ("image", "ground truth", "reconstruction", "instances")
 _WIDE = 1.5  # images wider than this have their samples below, four in a row
+_IN_A_ROW = 6
 _LEGEND = 0.22
 _LEGEND_COLUMNS = 8
 
@@ -25,7 +26,7 @@ def instance_figure(
     samples: np.ndarray,
     palette: np.ndarray,
     names: Sequence[str] | None = None,
-    num_shown: int = 6,
+    num_shown: int | None = None,
 ) -> Figure:
     """Each image with its labels, their reconstruction, the clustered instances, and samples.
 
@@ -42,7 +43,7 @@ def instance_figure(
       samples: integers [N, B, H, W].
       palette: float [labels, 3], of labels, reconstructions and samples.
       names: the names of the labels, for a legend; None leaves it out.
-      num_shown: how many of the samples are shown.
+      num_shown: how many of the samples are shown; None shows one row of them.
 
     Returns:
       The figure, for `save_figure`.
@@ -50,7 +51,10 @@ def instance_figure(
     Raises:
       ValueError: for shapes that do not fit together.
     """
-    images, samples = np.asarray(images), np.asarray(samples)[:num_shown]
+    images = np.asarray(images)
+    if num_shown is None:
+        num_shown = len(COLUMNS) if _is_wide(images) else _IN_A_ROW
+    samples = np.asarray(samples)[:num_shown]
     panels.check_stack("samples", samples, images, "[N, B, H, W]")
     maps = {"labels": labels, "reconstructions": reconstructions, "instances": instances}
     for name, array in maps.items():
@@ -126,9 +130,13 @@ class _Places(NamedTuple):
         return self.lead(len(COLUMNS) + index) - GAP + GROUP_GAP, 0.0
 
 
+def _is_wide(images: np.ndarray) -> bool:
+    return images.shape[2] > _WIDE * images.shape[1]
+
+
 def _places(images: np.ndarray, num_samples: int) -> _Places:
     height, width = images.shape[1:3]
-    below = width > _WIDE * height
+    below = _is_wide(images)
     left = MARGIN + (LABEL if below else 0)
     columns = len(COLUMNS) + (0 if below else num_samples)
     gaps = (columns - 1) * GAP + (0 if below else GROUP_GAP - GAP)
