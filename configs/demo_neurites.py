@@ -10,14 +10,18 @@ microscope took, 5 ids, 6 scales of which 2 carry latents. docs/instances.md say
 and what it reaches.
 """
 
+import importlib
+
 import ml_collections
 
-from configs import snemi3d_hpunet
 
+def get_config(name: str = "snemi3d_hpunet") -> ml_collections.ConfigDict:
+    """One of the paper's SNEMI3D configs, made small.
 
-def get_config() -> ml_collections.ConfigDict:
-    """The paper's SNEMI3D config, made small."""
-    config = snemi3d_hpunet.get_config().unlock()
+    Args:
+      name: the config; what follows the colon in --config=configs/demo_neurites.py:snemi3d_spunet.
+    """
+    config = importlib.import_module(f"configs.{name}").get_config().unlock()
     config.data.name = "neurites_phantom"
     config.data.crop = (64, 64)
     config.data.num_ids = 5
@@ -28,15 +32,22 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.num_classes = 6
     config.model.num_scales = 6
-    # Few maps at full resolution, where they cost the most, and many where cells are told apart.
-    config.model.channels = (8, 16, 32, 64, 64, 64)
-    config.model.block_channels = (8, 16, 32, 32, 32, 32)
-    # The finest latents lie 16 pixels apart, about a cell's width: finer ones would colour parts
-    # of a cell independently. There, a position has four latents, since it may see several cells.
-    config.model.latent_dims = (1, 4)
-    config.model.blocks_per_scale = 1
+    if config.model.name == "hpunet":
+        # Few maps at full resolution, where they cost the most, and many where cells are told
+        # apart.
+        config.model.channels = (8, 16, 32, 64, 64, 64)
+        config.model.block_channels = (8, 16, 32, 32, 32, 32)
+        # The finest latents lie 16 pixels apart, about a cell's width: finer ones would colour
+        # parts of a cell independently. There, a position has four latents, since it may see
+        # several cells.
+        config.model.latent_dims = (1, 4)
+        config.model.blocks_per_scale = 1
+    else:
+        config.model.base_channels = 8
+        config.model.max_channels = 64
+        config.model.latent_dim = 68  # as many as the HPU-Net has on its two scales
 
-    config.objective.kappa = 1.1
+    config.objective.decay = 0.95  # the multiplier has 2,000 steps, not 450k
     config.optimizer.learning_rate.initial = 2e-3
     config.optimizer.learning_rate.final = 2e-4
     config.optimizer.learning_rate.drops = 2

@@ -1,7 +1,8 @@
-"""Trains, evaluates and merges the runs of one of the paper's tables.
+"""Trains, evaluates and merges the runs of the paper's tables.
 
     python -m experiments.table --name=table1_lidc --workdir=runs/tables --seeds=10
-    python -m experiments.table --name=table2 --workdir=runs/tables_demo --seeds=3 --scale=demo
+    python -m experiments.table --name=table1_lidc,subset_b,table2 --workdir=runs/tables_demo \\
+        --seeds=3 --scale=demo
 
 Each run is a folder <workdir>/<config>/seed<number>, shared by all tables. What is missing is
 trained and evaluated by experiments.train and experiments.evaluate; a run that stopped half-way
@@ -30,7 +31,7 @@ from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
 from hpunet_jax.files import write_aside
 
-_NAME = flags.DEFINE_enum("name", None, list(TABLES), "The table.")
+_NAME = flags.DEFINE_list("name", None, f"The tables: {', '.join(TABLES)}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of all runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 10, "Runs of each row.", lower_bound=1)
 _SCALE = flags.DEFINE_enum("scale", runs.PAPER, [runs.PAPER, runs.DEMO], "Size of the configs.")
@@ -43,9 +44,44 @@ flags.mark_flags_as_required(["name", "workdir"])
 
 
 def main(_) -> None:
-    table, workdir = TABLES[_NAME.value], pathlib.Path(_WORKDIR.value)
-    failed = make_runs(table, workdir) if _TRAIN.value else []
+    workdir = pathlib.Path(_WORKDIR.value)
+    if unknown := [name for name in _NAME.value if name not in TABLES]:
+        raise ValueError(f"--name={unknown[0]} is no table: give some of {', '.join(TABLES)}.")
+    tables = {name: TABLES[name] for name in _NAME.value}
+    failed = make_runs(list(tables.values()), workdir) if _TRAIN.value else []
+    for name, table in tables.items():
+        write_table(name, table, workdir)
+    if failed:
+        raise ValueError(
+            f"{len(failed)} run(s) did not finish: {', '.join(failed)}. Their messages stand "
+            "above; the same command goes on with them."
+        )
 
+
+def make_runs(tables: list[Table], workdir: pathlib.Path) -> list[str]:
+    """Trains and evaluates what is missing; returns the names of runs that failed."""
+    jobs = runs.jobs_of(tables, _SEEDS.value, _ONLY.value)
+    failed = []
+    for number, job in enumerate(jobs, start=1):
+        folder = workdir / job.name
+        if (folder / runs.FINISHED).exists():
+            print(f"[{number}/{len(jobs)}] {job.name}: finished", flush=True)
+            continue
+        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
+        config = runs.config_file(job.config, _SCALE.value)
+        overrides = [f"--config.{field}" for field in _OVERRIDE.value]
+        limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
+        seed = f"--config.training.seed={job.seed}"
+        # Programs of their own: each gives its memory back, and none can take the others with it.
+        done = call("train", f"--config={config}", f"--workdir={folder}", seed, *overrides)
+        done = done and call("evaluate", f"--workdir={folder}", *limit)
+        if not done:
+            failed.append(job.name)
+    return failed
+
+
+def write_table(name: str, table: Table, workdir: pathlib.Path) -> None:
+    """Merges the finished runs of a table, writes it and prints it."""
     read = {
         row.config: [read_run(workdir, job) for job in runs.finished(workdir, row.config)]
         for row in table.rows
@@ -56,36 +92,9 @@ def main(_) -> None:
         (".md", markdown_table(result)),
         (".json", json.dumps(result, indent=2, ensure_ascii=False)),
     ):
-        with write_aside(workdir / (_NAME.value + suffix)) as aside:
+        with write_aside(workdir / (name + suffix)) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
-    print(f"\n{text_table(result)}\n\ntable: {workdir / _NAME.value}.txt, .md and .json")
-    if failed:
-        raise ValueError(
-            f"{len(failed)} run(s) did not finish: {', '.join(failed)}. Their messages stand "
-            "above; the same command goes on with them."
-        )
-
-
-def make_runs(table: Table, workdir: pathlib.Path) -> list[str]:
-    """Trains and evaluates what is missing; returns the names of runs that failed."""
-    jobs = runs.jobs_of(table, _SEEDS.value, _ONLY.value)
-    failed = []
-    for number, job in enumerate(jobs, start=1):
-        folder = workdir / job.name
-        if (folder / runs.FINISHED).exists():
-            print(f"[{number}/{len(jobs)}] {job.name}: finished", flush=True)
-            continue
-        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
-        config = runs.config_file(table, job.config, _SCALE.value)
-        overrides = [f"--config.{field}" for field in _OVERRIDE.value]
-        limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
-        seed = f"--config.training.seed={job.seed}"
-        # Programs of their own: each gives its memory back, and none can take the others with it.
-        done = call("train", f"--config={config}", f"--workdir={folder}", seed, *overrides)
-        done = done and call("evaluate", f"--workdir={folder}", *limit)
-        if not done:
-            failed.append(job.name)
-    return failed
+    print(f"\n{text_table(result)}\n\ntable: {workdir / name}.txt, .md and .json")
 
 
 def call(name: str, *arguments: str) -> bool:

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpunet_jax.evaluation.paper_tables import Table
+from hpunet_jax.evaluation.paper_tables import TABLES, Table
 
 PAPER, DEMO = "paper", "demo"
 FINISHED = "evaluation.npz"  # the last file that a run writes
@@ -34,11 +34,11 @@ class Job(NamedTuple):
         return f"{self.config}/seed{self.seed}"
 
 
-def jobs_of(table: Table, num_seeds: int, only: Sequence[str] = ()) -> list[Job]:
-    """The runs of a table, one seed of every row after the other.
+def jobs_of(tables: Sequence[Table], num_seeds: int, only: Sequence[str] = ()) -> list[Job]:
+    """The runs of some tables, one seed of every row after the other.
 
     Args:
-      table: the table.
+      tables: the tables; a config that several of them have is run once.
       num_seeds: seeds 0 to `num_seeds` - 1 of each row.
       only: "seed3", "lidc_spunet" or "lidc_spunet/seed3": the runs that any of them names; empty
         for all.
@@ -49,7 +49,8 @@ def jobs_of(table: Table, num_seeds: int, only: Sequence[str] = ()) -> list[Job]
     Raises:
       ValueError: if an entry of `only` names none of the runs.
     """
-    jobs = [Job(row.config, seed) for seed in range(num_seeds) for row in table.rows]
+    configs = dict.fromkeys(row.config for table in tables for row in table.rows)
+    jobs = [Job(config, seed) for seed in range(num_seeds) for config in configs]
 
     def names(entry: str, job: Job) -> bool:
         return entry in (job.config, f"seed{job.seed}", job.name)
@@ -57,15 +58,18 @@ def jobs_of(table: Table, num_seeds: int, only: Sequence[str] = ()) -> list[Job]
     for entry in only:
         if not any(names(entry, job) for job in jobs):
             raise ValueError(
-                f"--only={entry} is none of the table's runs, {jobs[0].name} to {jobs[-1].name}: "
-                f"give for instance seed0, {jobs[0].config} or {jobs[0].name}."
+                f"--only={entry} is none of the runs {jobs[0].name} to {jobs[-1].name}: give for "
+                f"instance seed0, {jobs[0].config} or {jobs[0].name}."
             )
     return [job for job in jobs if not only or any(names(entry, job) for entry in only)]
 
 
-def config_file(table: Table, config: str, scale: str) -> str:
+def config_file(config: str, scale: str) -> str:
     """What to give as --config: the paper's config, or the same made small on embedded data."""
-    return f"{table.demo}:{config}" if scale == DEMO else f"configs/{config}.py"
+    if scale == PAPER:
+        return f"configs/{config}.py"
+    demos = (t.demo for t in TABLES.values() if any(row.config == config for row in t.rows))
+    return f"{next(demos)}:{config}"
 
 
 def finished(workdir: str | os.PathLike[str], config: str) -> list[Job]:

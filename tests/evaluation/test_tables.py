@@ -3,6 +3,7 @@
 import importlib
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from hpunet_jax.evaluation.paper_tables import TABLES
 from hpunet_jax.evaluation.runs import DEMO, PAPER, Job, config_file, finished, jobs_of, trained
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
+from hpunet_jax.networks import build_network, check_image_shape
 
 TABLE = TABLES["table1_lidc"]
 
@@ -67,8 +69,21 @@ def test_the_papers_numbers_are_those_of_its_tables():
 
 
 @pytest.mark.parametrize("name", sorted({r.config for t in TABLES.values() for r in t.rows}))
-def test_every_row_has_the_config_that_it_names(name):
-    assert importlib.import_module(f"configs.{name}").get_config().is_locked
+def test_every_row_has_the_config_that_it_names_and_the_same_made_small(name):
+    paper = importlib.import_module(f"configs.{name}").get_config()
+    demo_file = config_file(name, DEMO).split(":")[0]
+    small = importlib.import_module(demo_file.removesuffix(".py").replace("/", ".")).get_config(
+        name
+    )
+    assert small.is_locked
+    assert small.model.name == paper.model.name
+    assert small.data.crop[0] < paper.data.crop[0]
+    sizes = [
+        sum(leaf.size for leaf in jax.tree.leaves(build_network(config.model).param_shapes()))
+        for config in (small, paper)
+    ]
+    assert sizes[0] < sizes[1] / 5
+    check_image_shape(build_network(small.model), (*small.data.crop, small.model.image_channels))
 
 
 def test_the_ablations_differ_from_the_hpunet_in_what_they_ablate():
@@ -79,15 +94,15 @@ def test_the_ablations_differ_from_the_hpunet_in_what_they_ablate():
     ):
         whole, no_top_k = get("lidc_hpunet"), get("lidc_no_top_k")
         local, everywhere = get("lidc_local_latents"), get("lidc_global_latents")
-        bottom = [c.data.crop[0] // 2 ** (c.model.num_scales - 1) for c in (whole, local)]
-        assert bottom[0] * 2 ** (len(whole.model.latent_dims) - 1) == 8
-        assert bottom[1] * 2 ** (len(local.model.latent_dims) - 1) == 8
+        for config in (whole, local):
+            bottom = config.data.crop[0] // 2 ** (config.model.num_scales - 1)
+            assert bottom * 2 ** (len(config.model.latent_dims) - 1) == 8
         assert [dim for dim in local.model.latent_dims if dim] == [1]
         assert everywhere.model.latent_dims == (85,)
         assert everywhere.data.crop[0] == 2 ** (everywhere.model.num_scales - 1)
-        assert everywhere.objective.kappa == 0.15
+        assert everywhere.objective.kappa == pytest.approx(whole.objective.kappa + 0.1)
         assert (no_top_k.objective.top_k, no_top_k.model) == (1.0, whole.model)
-        assert (whole.objective.top_k, whole.objective.kappa) == (local.objective.top_k, 0.05)
+        assert local.objective == whole.objective
 
 
 def test_the_seeds_of_a_row_are_merged_in_their_order(result, runs):
@@ -153,20 +168,23 @@ def test_runs_that_do_not_belong_together_are_refused(runs):
 
 
 def test_the_runs_of_a_table_can_be_handed_out_one_by_one():
-    everything = jobs_of(TABLE, 2)
+    everything = jobs_of([TABLE], 2)
     assert [job.name for job in everything] == [
         "lidc_spunet/seed0",
         "lidc_hpunet/seed0",
         "lidc_spunet/seed1",
         "lidc_hpunet/seed1",
     ]
-    assert jobs_of(TABLE, 2, ["seed1"]) == everything[2:]
-    assert jobs_of(TABLE, 2, ["lidc_hpunet"]) == everything[1::2]
-    assert jobs_of(TABLE, 2, ["lidc_spunet/seed0", "seed1"]) == [everything[0], *everything[2:]]
+    assert jobs_of([TABLE], 2, ["seed1"]) == everything[2:]
+    assert jobs_of([TABLE], 2, ["lidc_hpunet"]) == everything[1::2]
+    assert jobs_of([TABLE], 2, ["lidc_spunet/seed0", "seed1"]) == [everything[0], *everything[2:]]
     with pytest.raises(ValueError, match=r"--only=seed2 is none of .* lidc_spunet/seed0"):
-        jobs_of(TABLE, 2, ["seed2"])
-    assert config_file(TABLE, "lidc_spunet", PAPER) == "configs/lidc_spunet.py"
-    assert config_file(TABLE, "lidc_spunet", DEMO) == "configs/demo.py:lidc_spunet"
+        jobs_of([TABLE], 2, ["seed2"])
+    together = jobs_of([TABLE, TABLES["table2"]], 1)
+    assert len(together) == 2 + 3  # the HPU-Net is in both tables
+    assert config_file("lidc_spunet", PAPER) == "configs/lidc_spunet.py"
+    assert config_file("lidc_spunet", DEMO) == "configs/demo.py:lidc_spunet"
+    assert config_file("snemi3d_hpunet", DEMO) == "configs/demo_neurites.py:snemi3d_hpunet"
 
 
 def test_only_evaluated_runs_are_finished(tmp_path):
