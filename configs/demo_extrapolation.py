@@ -1,11 +1,13 @@
 """The extrapolation task of Section 3.3 (Fig. 5) in small: neurites beyond what the model sees.
 
     python -m experiments.build_data --name=neurites_phantom
-    python -m experiments.train --config=configs/demo_extrapolation.py --workdir=runs/extrapolation
-    python -m experiments.sample --workdir=runs/extrapolation
+    python -m experiments.train --config=configs/demo_extrapolation.py \\
+        --workdir=runs/demo_extrapolation
+    python -m experiments.sample --workdir=runs/demo_extrapolation
 
 It is configs/demo_neurites.py, with a part of each training image hidden from one side; the network
-sees the image and the segmentation of the rest. The last command draws samples of what is hidden.
+sees the image and the segmentation of the rest. The last command draws samples of what is hidden,
+extrapolation.png; docs/extrapolation.md shows it.
 """
 
 import ml_collections
@@ -14,8 +16,11 @@ from configs import demo_neurites
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The config of the neurites' demo, with hidden parts."""
-    return extrapolate(demo_neurites.get_config())
+    """The config of the neurites' demo, with hidden parts and trained half as long."""
+    config = extrapolate(demo_neurites.get_config()).unlock()
+    config.training.steps = 1_000
+    config.optimizer.learning_rate.boundaries = (650, 850)
+    return config.lock()
 
 
 def extrapolate(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
