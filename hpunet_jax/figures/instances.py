@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpunet_jax.figures import panels
-from hpunet_jax.figures.palettes import instance_palette, paint
+from hpunet_jax.figures.palettes import NO_LABEL, instance_palette, paint
 from hpunet_jax.figures.panels import GAP, GROUP_GAP, LABEL, MARGIN, TITLE, Sheet
 
 COLUMNS = ("image", "ground truth", "reconstruction", "instances")
@@ -150,12 +150,14 @@ def _places(images: np.ndarray, num_samples: int) -> _Places:
 def _legend(
     names: Sequence[str], palette: np.ndarray, maps: Sequence[np.ndarray]
 ) -> list[tuple[str, np.ndarray]]:
-    """Names of the labels that occur, each with its colours [shades, 3]."""
+    """Names of the labels that occur, each with its colours [shades, 3]; others come last."""
     shown = set(np.unique(np.concatenate([np.unique(labels) for labels in maps])).tolist())
     colours: dict[str, list[np.ndarray]] = {}
     for label, name in enumerate(names):
         if label in shown:
             colours.setdefault(name, []).append(palette[label])
+    if shown - set(range(len(palette))):
+        colours["not annotated"] = [np.array(NO_LABEL)]
     return [(name, np.array(shades)) for name, shades in colours.items()]
 
 

@@ -77,12 +77,9 @@ def test_cars_lie_over_the_image_and_the_classes_that_occur_are_explained():
     given["samples"][0, 0, 0, :2] = [13, 17]  # two of five car ids
     names = [f"class {min(label, 13)}" for label in range(23)]
     figure = instance_figure(**given, palette=street_palette(5), names=names)
-    assert [text for text in texts(figure) if text.startswith("class")] == [
-        "class 0",
-        "class 1",
-        "class 13",
-    ]
-    np.testing.assert_array_equal(shown(figure)[-1][0], street_palette(5)[[13, 17]])
+    legend = ["class 0", "class 1", "class 13", "not annotated"]
+    assert texts(figure)[-4:] == legend
+    np.testing.assert_array_equal(shown(figure)[-2][0], street_palette(5)[[13, 17]])
     empty = given["instances"][0] == 0
     assert empty.any()
     instances = shown(figure)[3]
