@@ -59,7 +59,7 @@ def main(_) -> None:
             image = read_image(path, channels)
             try:
                 memory = segmenter.memory(image.shape[:2])
-                bar.set_postfix_str(f"{path.name}, {memory / 1e9:.2f} GB")
+                bar.set_postfix_str(f"{path.name}, {memory / 1e6:,.0f} MB")
                 result = segmenter(image)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
