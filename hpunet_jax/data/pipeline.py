@@ -236,7 +236,7 @@ def train_batches(
     )
     dataset = dataset.unbatch().map(
         lambda index: decode({name: value[index] for name, value in encoded.items()}),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=_num_threads(),
         deterministic=True,
     )
     return _numpy_batches(dataset.batch(rows, drop_remainder=True), builder)
@@ -274,7 +274,7 @@ def eval_batches(
     decode = _decoder(builder)
     dataset = dataset.map(
         lambda example: decode({name: example[name] for name in names}),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=_num_threads(),
         deterministic=True,
     )
     return _numpy_batches(dataset.batch(batch_size), builder)
@@ -325,12 +325,17 @@ def _decoder(
     }
 
 
+def _num_threads() -> int:
+    """The accelerator's host has other work to do: decoding leaves it some of its cores."""
+    return min(8, os.cpu_count() or 1)
+
+
 def _numpy_batches(
     dataset: tf.data.Dataset, builder: tfds.core.DatasetBuilder
 ) -> Iterator[dict[str, np.ndarray]]:
     options = tf.data.Options()
-    # The accelerator's host has other work to do: leave it some of its cores.
-    options.threading.private_threadpool_size = min(8, os.cpu_count() or 1)
+    options.threading.private_threadpool_size = _num_threads()
+    options.autotune.enabled = False  # its thread holds up the end of a pass for many seconds
     options.threading.max_intra_op_parallelism = 1
     try:
         yield from dataset.prefetch(2).with_options(options).as_numpy_iterator()
