@@ -35,7 +35,7 @@ def measure(keep: bool, steps: int) -> dict[str, float]:
     from hpunet_jax.training.optimizer import build_optimizer
 
     config = demo.get_config()
-    devices = mesh.build_mesh(**config.mesh)
+    devices = mesh.build_mesh(config.mesh.data, config.mesh.space)
     network, objective = build_network(config.model), build_objective(config.objective)
     optimizer = build_optimizer(config.optimizer, config.training.steps)
     step = build_train_step(

@@ -37,6 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.convs_per_block = 3
     config.model.log_std_bound = 10.0
     config.model.dtype = "float32"
+    config.model.remat = False  # True: less memory, a second forward pass
 
     config.objective = ml_collections.ConfigDict()
     config.objective.name = "geco"  # or "elbo"
@@ -81,4 +82,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.mesh = ml_collections.ConfigDict()
     config.mesh.data = -1  # devices the batch is split over; -1: what is left
     config.mesh.space = 1  # devices an image's rows are split over
+    config.mesh.min_rows = 16  # levels with fewer rows are split by image over all devices
     return config.lock()

@@ -3,28 +3,39 @@
     python -m experiments.train --config=configs/demo.py --workdir=runs/demo
 
 Any field of the config can be overridden: --config.training.steps=2000. Started again with the
-same workdir, it goes on from the newest checkpoint. Writes checkpoints, metrics.csv, TensorBoard
-event files and curves.png (Fig. 7) to the workdir.
+same workdir, it goes on from the newest checkpoint; on SIGTERM it saves one and ends. Writes
+checkpoints, metrics.csv, TensorBoard event files and curves.png (Fig. 7) to the workdir.
+
+Of several processes, each is started with the same command; under Slurm they find each other, on
+Cloud TPU with --distributed, elsewhere with --coordinator, --num_processes and --process_id.
 """
 
 import pathlib
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
-from hpunet_jax.training import train
+from hpunet_jax.training import processes, train
 from hpunet_jax.training.metrics_log import FILE_NAME
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything the run writes.")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the processes Cloud TPU tells of.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(_) -> None:
     from hpunet_jax.data import pipeline
 
+    processes.join(
+        _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, detect=_DISTRIBUTED.value
+    )
     config = _CONFIG.value
     workdir = pathlib.Path(_WORKDIR.value)
     builder = pipeline.open_data_set(config)
@@ -35,9 +46,16 @@ def main(_) -> None:
             batch_size=config.training.batch_size,
             seed=config.training.seed,
             start_step=start_step,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
         )
 
-    train(config, workdir, batches_from)
+    step = int(train(config, workdir, batches_from).step)
+    if jax.process_index() != 0:
+        return
+    if step < config.training.steps:
+        print(f"stopped by SIGTERM at step {step}, saved; the same command goes on from there")
+        return
     kappa = config.objective.kappa if config.objective.name == "geco" else None
     figure = curves_figure([read_metrics(workdir / FILE_NAME)], kappa=kappa)
     save_figure(figure, workdir / "curves.png")

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.hpunet import HPUNetConfig, hpunet
 from hpunet_jax.networks.network import (
     Gaussian,
@@ -17,6 +18,7 @@ from hpunet_jax.networks.spunet import SPUNetConfig, spunet
 from hpunet_jax.networks.unet import UNetConfig, unet
 
 __all__ = [
+    "Constrain",
     "Gaussian",
     "HPUNetConfig",
     "Network",
@@ -39,12 +41,14 @@ _NETWORKS = {
 }
 
 
-def build_network(model: Mapping[str, Any]) -> Network:
+def build_network(model: Mapping[str, Any], constrain: Constrain = unconstrained) -> Network:
     """Builds the network that the `model` section of a config describes.
 
     Args:
       model: `name` ("hpunet", "spunet" or "unet") and the fields of that network's config
         dataclass.
+      constrain: how the features of each scale lie on devices, for training on several; it gets
+        features [B, h, w, c] and returns them unchanged. See training/mesh.py.
 
     Returns:
       The network.
@@ -63,4 +67,4 @@ def build_network(model: Mapping[str, Any]) -> Network:
             f"unknown field model.{unknown[0]} for the network {name!r}; it knows "
             f"{', '.join(sorted(known))}."
         )
-    return build(config_class(**fields))
+    return build(config_class(**fields), constrain)

@@ -1,10 +1,19 @@
 """Convolutions and changes of resolution shared by all networks (Appendix D, "Architecture")."""
 
 import functools
+from collections.abc import Callable
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+
+# Says how features [B, h, w, c] lie on devices, and returns them unchanged.
+Constrain = Callable[[jax.Array], jax.Array]
+
+
+def unconstrained(features: jax.Array) -> jax.Array:
+    """Leaves it to the compiler how features lie on devices."""
+    return features
 
 
 class Conv2D(hk.Module):

@@ -6,7 +6,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from hpunet_jax.networks.convolution import Conv2D, up_sample
+from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained, up_sample
 from hpunet_jax.networks.residual import ResidualScale
 
 
@@ -21,6 +21,8 @@ class OutputDecoder(hk.Module):
         block_channels: Sequence[int],
         blocks_per_scale: int,
         convs_per_block: int,
+        constrain: Constrain = unconstrained,
+        remat: bool = False,
         name: str | None = None,
     ):
         """Args:
@@ -30,6 +32,7 @@ class OutputDecoder(hk.Module):
         block_channels: feature maps inside the residual branches, fine to coarse.
         blocks_per_scale: residual blocks of each scale.
         convs_per_block: 3x3 convolutions of each residual block.
+        constrain, remat: as for `ResidualScale`.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -39,6 +42,8 @@ class OutputDecoder(hk.Module):
         self.block_channels = block_channels[::-1]
         self.blocks_per_scale = blocks_per_scale
         self.convs_per_block = convs_per_block
+        self.constrain = constrain
+        self.remat = remat
 
     def __call__(self, features: jax.Array, encoder_features: Sequence[jax.Array]) -> jax.Array:
         """Decodes to logits.
@@ -58,6 +63,8 @@ class OutputDecoder(hk.Module):
                 self.channels[scale],
                 self.block_channels[scale],
                 self.convs_per_block,
+                self.constrain,
+                self.remat,
                 name=f"scale_{scale}",
             )(features)
         return Conv2D(self.num_classes, 1, name="logits")(features).astype(jnp.float32)

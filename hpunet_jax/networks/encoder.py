@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 
-from hpunet_jax.networks.convolution import down_sample
+from hpunet_jax.networks.convolution import Constrain, down_sample, unconstrained
 from hpunet_jax.networks.residual import ResidualScale
 
 
@@ -18,6 +18,8 @@ class Encoder(hk.Module):
         block_channels: Sequence[int],
         blocks_per_scale: int,
         convs_per_block: int,
+        constrain: Constrain = unconstrained,
+        remat: bool = False,
         name: str | None = None,
     ):
         """Args:
@@ -25,6 +27,7 @@ class Encoder(hk.Module):
         block_channels: feature maps inside the residual branches of each scale, fine to coarse.
         blocks_per_scale: residual blocks of each scale.
         convs_per_block: 3x3 convolutions of each residual block.
+        constrain, remat: as for `ResidualScale`.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -32,6 +35,8 @@ class Encoder(hk.Module):
         self.block_channels = block_channels
         self.blocks_per_scale = blocks_per_scale
         self.convs_per_block = convs_per_block
+        self.constrain = constrain
+        self.remat = remat
 
     def __call__(self, image: jax.Array) -> list[jax.Array]:
         """Computes the features of every scale.
@@ -47,7 +52,12 @@ class Encoder(hk.Module):
             if scale:
                 features = down_sample(features)
             features = ResidualScale(
-                self.blocks_per_scale, *widths, self.convs_per_block, name=f"scale_{scale}"
+                self.blocks_per_scale,
+                *widths,
+                self.convs_per_block,
+                self.constrain,
+                self.remat,
+                name=f"scale_{scale}",
             )(features)
             outputs.append(features)
         return outputs

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.decoder import OutputDecoder
 from hpunet_jax.networks.encoder import Encoder
 from hpunet_jax.networks.latents import LatentHierarchy, given, sampled
@@ -34,6 +35,8 @@ class HPUNetConfig:
       posterior_tail: whether the posterior has the blocks behind its last latents, as in the
         official code. Nothing is computed with them; they only count in the weight decay.
       dtype: "float32" or "bfloat16", of activations. Parameters, Gaussians and logits are float32.
+      remat: whether the backward pass computes the residual blocks again instead of keeping what
+        is inside of them.
     """
 
     image_channels: int = 1
@@ -49,6 +52,7 @@ class HPUNetConfig:
     log_std_bound: float = 10.0
     posterior_tail: bool = False
     dtype: str = "float32"
+    remat: bool = False
 
     def __post_init__(self):
         if not 1 <= len(self.latent_dims) < self.num_scales:
@@ -86,29 +90,31 @@ class HPUNetConfig:
         }
 
 
-def hpunet(config: HPUNetConfig) -> Network:
+def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Network:
     """Builds the pure functions of an HPU-Net.
 
     Args:
       config: its hyperparameters.
+      constrain: how the features of each scale lie on devices.
 
     Returns:
       A `Network`. Its `encode` gives the features of each processing scale, fine to coarse.
     """
     num_latent_scales = sum(dim > 0 for dim in config.latent_dims)
+    shared = {**config.widths, "constrain": constrain, "remat": config.remat}
     latent_arguments = {"latent_dims": config.latent_dims, "log_std_bound": config.log_std_bound}
 
     def encode(image):
-        encoder = Encoder(**config.widths, name="prior_encoder")
+        encoder = Encoder(**shared, name="prior_encoder")
         return encoder(image.astype(config.dtype))
 
     def decode(features, choose):
-        hierarchy = LatentHierarchy(**latent_arguments, **config.widths, name="prior")
+        hierarchy = LatentHierarchy(**latent_arguments, **shared, name="prior")
         decoded, priors, latents = hierarchy(features, choose)
         decoder = OutputDecoder(
             config.num_classes,
             first_scale=len(config.latent_dims) + 1,
-            **config.widths,
+            **shared,
             name="output_decoder",
         )
         return Sample(decoder(decoded, features), priors, latents)
@@ -116,10 +122,10 @@ def hpunet(config: HPUNetConfig) -> Network:
     def posterior(image, label, choose):
         segmentation = jax.nn.one_hot(label, config.num_classes, dtype=config.dtype)
         inputs = jnp.concatenate([segmentation, image.astype(config.dtype)], axis=-1)
-        features = Encoder(**config.widths, name="posterior_encoder")(inputs)
+        features = Encoder(**shared, name="posterior_encoder")(inputs)
         hierarchy = LatentHierarchy(
             **latent_arguments,
-            **config.widths,
+            **shared,
             decode_last=config.posterior_tail,
             name="posterior",
         )

@@ -6,7 +6,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from hpunet_jax.networks.convolution import Conv2D, up_sample
+from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained, up_sample
 from hpunet_jax.networks.network import Gaussian
 from hpunet_jax.networks.residual import ResidualScale
 
@@ -69,6 +69,8 @@ class LatentHierarchy(hk.Module):
         convs_per_block: int,
         log_std_bound: float,
         decode_last: bool = True,
+        constrain: Constrain = unconstrained,
+        remat: bool = False,
         name: str | None = None,
     ):
         """Args:
@@ -81,6 +83,7 @@ class LatentHierarchy(hk.Module):
         log_std_bound: log-standard-deviations are clipped to [-bound, bound].
         decode_last: whether the residual blocks above the finest latent scale exist. A posterior
             has no use for them.
+        constrain, remat: as for `ResidualScale`.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -89,6 +92,8 @@ class LatentHierarchy(hk.Module):
         self.block_channels = block_channels[::-1]
         self.blocks_per_scale = blocks_per_scale
         self.convs_per_block = convs_per_block
+        self.constrain = constrain
+        self.remat = remat
         self.log_std_bound = log_std_bound
         self.decode_last = decode_last
 
@@ -124,6 +129,8 @@ class LatentHierarchy(hk.Module):
                 self.channels[scale + 1],
                 self.block_channels[scale + 1],
                 self.convs_per_block,
+                self.constrain,
+                self.remat,
                 name=f"scale_{scale + 1}",
             )(features)
         return features, gaussians, latents

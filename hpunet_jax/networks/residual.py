@@ -3,7 +3,7 @@
 import haiku as hk
 import jax
 
-from hpunet_jax.networks.convolution import Conv2D
+from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 
 
 class ResidualBlock(hk.Module):
@@ -55,14 +55,30 @@ class ResidualScale(hk.Module):
         channels: int,
         block_channels: int,
         convs_per_block: int = 3,
+        constrain: Constrain = unconstrained,
+        remat: bool = False,
         name: str | None = None,
     ):
+        """Args:
+        num_blocks: number of blocks.
+        channels: number of feature maps going out.
+        block_channels: number of feature maps inside the residual branches.
+        convs_per_block: number of 3x3 convolutions of each block.
+        constrain: how the features going in and out lie on devices.
+        remat: whether the backward pass computes each block again instead of keeping what is
+          inside of it, which saves memory for a second forward pass.
+        name: Haiku module name.
+        """
         super().__init__(name=name)
         self.num_blocks = num_blocks
         self.block = (channels, block_channels, convs_per_block)
+        self.constrain = constrain
+        self.remat = remat
 
     def __call__(self, features: jax.Array) -> jax.Array:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
+        features = self.constrain(features)
         for i in range(self.num_blocks):
-            features = ResidualBlock(*self.block, name=f"block_{i}")(features)
-        return features
+            block = ResidualBlock(*self.block, name=f"block_{i}")
+            features = (hk.remat(block) if self.remat else block)(features)
+        return self.constrain(features)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hpunet_jax.networks.convolution import Conv2D
+from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 from hpunet_jax.networks.latents import given, sampled, split_gaussian
 from hpunet_jax.networks.network import Gaussian, Network, Sample, TrainOutputs
 from hpunet_jax.networks.transform import pure_network
@@ -53,27 +53,32 @@ class Features(NamedTuple):
     prior: Gaussian
 
 
-def spunet(config: SPUNetConfig) -> Network:
+def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Network:
     """Builds the pure functions of an sPU-Net.
 
     Args:
       config: its hyperparameters.
+      constrain: how the features of each scale lie on devices.
 
     Returns:
       A `Network` with one latent scale, the global one. A further sample of the same image runs
       the final 1x1 convolutions alone.
     """
-    widths = {"channels": config.channels, "convs_per_scale": config.convs_per_scale}
+    shared = {
+        "channels": config.channels,
+        "convs_per_scale": config.convs_per_scale,
+        "constrain": constrain,
+    }
 
     def gaussian(inputs, name):
-        features = ConvEncoder(**widths, name=f"{name}_encoder")(inputs)[-1]
+        features = ConvEncoder(**shared, name=f"{name}_encoder")(inputs)[-1]
         average = jnp.mean(features.astype(jnp.float32), axis=(1, 2), keepdims=True)
         parameters = Conv2D(2 * config.latent_dim, 1, name=f"{name}_latents")(average)
         return split_gaussian(parameters, config.log_std_bound)
 
     def encode(image):
         image = image.astype(config.dtype)
-        return Features(UNet(**widths, name="unet")(image), gaussian(image, "prior"))
+        return Features(UNet(**shared, name="unet")(image), gaussian(image, "prior"))
 
     def posterior(image, label):
         segmentation = jax.nn.one_hot(label, config.num_classes, dtype=config.dtype)

@@ -13,7 +13,13 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from hpunet_jax.networks.convolution import Conv2D, down_sample, up_sample_bilinear
+from hpunet_jax.networks.convolution import (
+    Constrain,
+    Conv2D,
+    down_sample,
+    unconstrained,
+    up_sample_bilinear,
+)
 from hpunet_jax.networks.network import Network, Sample, TrainOutputs
 from hpunet_jax.networks.transform import pure_network
 
@@ -58,30 +64,46 @@ class UNetConfig:
 class ConvScale(hk.Module):
     """The 3x3 convolutions of one processing scale, each followed by relu."""
 
-    def __init__(self, num_convs: int, channels: int, name: str | None = None):
+    def __init__(
+        self,
+        num_convs: int,
+        channels: int,
+        constrain: Constrain = unconstrained,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.num_convs = num_convs
         self.channels = channels
+        self.constrain = constrain
 
     def __call__(self, features: jax.Array) -> jax.Array:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
+        features = self.constrain(features)
         for i in range(self.num_convs):
             features = jax.nn.relu(Conv2D(self.channels, 3, name=f"conv_{i}")(features))
-        return features
+        return self.constrain(features)
 
 
 class ConvEncoder(hk.Module):
     """Scales of convolutions with average pooling between them."""
 
-    def __init__(self, channels: Sequence[int], convs_per_scale: int, name: str | None = None):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        convs_per_scale: int,
+        constrain: Constrain = unconstrained,
+        name: str | None = None,
+    ):
         """Args:
         channels: feature maps of each scale, fine to coarse.
         convs_per_scale: 3x3 convolutions of each scale.
+        constrain: how the features going into and out of each scale lie on devices.
         name: Haiku module name.
         """
         super().__init__(name=name)
         self.channels = channels
         self.convs_per_scale = convs_per_scale
+        self.constrain = constrain
 
     def __call__(self, image: jax.Array) -> list[jax.Array]:
         """Computes the features of every scale.
@@ -96,7 +118,9 @@ class ConvEncoder(hk.Module):
         for scale, channels in enumerate(self.channels):
             if scale:
                 features = down_sample(features)
-            features = ConvScale(self.convs_per_scale, channels, name=f"scale_{scale}")(features)
+            features = ConvScale(
+                self.convs_per_scale, channels, self.constrain, name=f"scale_{scale}"
+            )(features)
             outputs.append(features)
         return outputs
 
@@ -104,28 +128,37 @@ class ConvEncoder(hk.Module):
 class UNet(hk.Module):
     """Encoder and decoder with skip connections, up to the features of full resolution."""
 
-    def __init__(self, channels: Sequence[int], convs_per_scale: int, name: str | None = None):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        convs_per_scale: int,
+        constrain: Constrain = unconstrained,
+        name: str | None = None,
+    ):
         """Args: see `ConvEncoder`."""
         super().__init__(name=name)
         self.channels = channels
         self.convs_per_scale = convs_per_scale
+        self.constrain = constrain
 
     def __call__(self, image: jax.Array) -> jax.Array:
         """Maps [B, H, W, c] to features [B, H, W, channels[0]]."""
-        encoder = ConvEncoder(self.channels, self.convs_per_scale, name="encoder")
+        encoder = ConvEncoder(self.channels, self.convs_per_scale, self.constrain, name="encoder")
         *skips, features = encoder(image)
         for scale in reversed(range(len(skips))):
             features = jnp.concatenate([up_sample_bilinear(features), skips[scale]], axis=-1)
-            decode = ConvScale(self.convs_per_scale, self.channels[scale], name=f"scale_{scale}")
-            features = decode(features)
+            features = ConvScale(
+                self.convs_per_scale, self.channels[scale], self.constrain, name=f"scale_{scale}"
+            )(features)
         return features
 
 
-def unet(config: UNetConfig) -> Network:
+def unet(config: UNetConfig, constrain: Constrain = unconstrained) -> Network:
     """Builds the pure functions of a pixel-wise U-Net, trained by cross-entropy.
 
     Args:
       config: its hyperparameters.
+      constrain: how the features of each scale lie on devices.
 
     Returns:
       A `Network` without latent scales. Its `encode` does all the work; `sample` returns the same
@@ -133,7 +166,7 @@ def unet(config: UNetConfig) -> Network:
     """
 
     def encode(image):
-        body = UNet(config.channels, config.convs_per_scale, name="unet")
+        body = UNet(config.channels, config.convs_per_scale, constrain, name="unet")
         features = body(image.astype(config.dtype))
         return Conv2D(config.num_classes, 1, name="logits")(features).astype(jnp.float32)
 

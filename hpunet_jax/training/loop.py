@@ -1,5 +1,6 @@
 """The training loop: steps, curves, checkpoints, resuming (Appendix D, "Training")."""
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,12 +18,15 @@ from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 from hpunet_jax.networks import build_network, check_image_shape, check_unit_interval
 from hpunet_jax.objectives import build_objective
 from hpunet_jax.training import mesh as meshes
+from hpunet_jax.training import processes
 from hpunet_jax.training.metrics_log import MetricsLog
 from hpunet_jax.training.optimizer import build_optimizer, build_schedule
+from hpunet_jax.training.preemption import Preemption
 from hpunet_jax.training.state import TrainState, init_state
 from hpunet_jax.training.step import build_train_step
 
-# A resumed run may be longer, report or evaluate differently, and run on other devices.
+# A resumed run may be longer, report or evaluate differently, and run on other devices or with
+# another use of their memory.
 MAY_CHANGE = (
     "training.steps",
     "training.log_every",
@@ -30,6 +34,7 @@ MAY_CHANGE = (
     "training.keep_checkpoints",
     "evaluation.",
     "mesh.",
+    "model.remat",
     "data.dir",
 )
 
@@ -44,25 +49,35 @@ def train(
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
+    On SIGTERM it saves a checkpoint after the step under way, and returns. Of several processes
+    (see `processes.join`) each calls it, with the same `workdir` on a shared file system; process
+    0 writes the curves.
+
     Args:
       config: the experiment's config.
       workdir: folder for checkpoints, metrics.csv and TensorBoard files.
       batches_from: start step -> endless iterator over batches of examples, the one that an
-        uninterrupted run would see from that step on.
+        uninterrupted run would see from that step on; of several processes, each has its part
+        of the batches.
       devices: the devices to train on; None: all there are.
 
     Returns:
-      The final state.
+      The final state; its `step` is lower than `training.steps` after a SIGTERM.
 
     Raises:
       CheckpointError: if `workdir` holds a run with another config, or a damaged checkpoint.
       FloatingPointError: if the loss becomes NaN or infinite; earlier checkpoints stay.
-      ValueError: for a config that does not fit itself, the data or the devices.
+      ValueError: for a config that does not fit itself, the data or the devices, or is not the
+        same in all processes.
+      ConnectionError: if another process is lost.
     """
-    mesh = meshes.build_mesh(**config.mesh, devices=devices)
+    processes.check_same_config(config)
+    mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
     meshes.check_batch(mesh, config.training.batch_size)
-    network = build_network(config.model)
-    check_image_shape(network, (*config.data.crop, config.model.image_channels), "data.crop")
+    network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))
+    crop = config.data.crop
+    check_image_shape(network, (*crop, config.model.image_channels), "data.crop")
+    meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)
     objective = build_objective(config.objective)
     optimizer = build_optimizer(config.optimizer, config.training.steps)
     step_function = build_train_step(
@@ -75,9 +90,11 @@ def train(
         if checkpoints.steps():
             state = resume(checkpoints, config, state)
         start = int(state.step)
-        with MetricsLog(workdir, start) as log:
+        first = jax.process_index() == 0
+        with MetricsLog(workdir, start) if first else contextlib.nullcontext() as log:
             run = _Run(config, mesh, step_function, checkpoints, log)
-            return run(state, start, batches_from(start))
+            with processes.naming_lost_processes():
+                return run(state, start, batches_from(start))
 
 
 def build_draw_batch(config: ml_collections.ConfigDict):
@@ -158,18 +175,26 @@ class _Run:
 
     def __call__(self, state: TrainState, start: int, batches: ExampleBatches) -> TrainState:
         training = self.config.training
-        bar = tqdm(total=training.steps, initial=start, unit="step", desc="training")
+        bar = tqdm(
+            total=training.steps,
+            initial=start,
+            unit="step",
+            desc="training",
+            disable=self.log is None,
+        )
         since, since_step = time.monotonic(), start
-        with bar:
+        with bar, Preemption() as preemption:
             for step in range(start + 1, training.steps + 1):
                 examples = next(batches)
                 if step == start + 1:
                     check_unit_interval(np.asarray(examples["image"]))
                 state, metrics = self.step_function(state, meshes.to_devices(self.mesh, examples))
-                last = step == training.steps
-                saving = last or step % training.checkpoint_every == 0
-                if saving or step % training.log_every == 0:
+                preempted = preemption.noticed(step)
+                due = step == training.steps or step % training.checkpoint_every == 0
+                reporting, saving = due or step % training.log_every == 0, due or preempted
+                if saving or reporting:
                     scalars = self._finite(step, metrics)
+                if reporting and self.log is not None:
                     seconds = time.monotonic() - since
                     rate = (step - since_step) * training.batch_size / seconds
                     self._report(step, scalars, rate, bar)
@@ -178,6 +203,9 @@ class _Run:
                     save(self.checkpoints, step, state, self.config)
                     since = time.monotonic()
                 bar.update()
+                if preempted:
+                    logging.warning("SIGTERM: saved a checkpoint at step %d and stop here.", step)
+                    break
         return state
 
     def _finite(self, step: int, metrics: Mapping[str, jax.Array]) -> dict[str, float]:

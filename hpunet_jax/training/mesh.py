@@ -1,4 +1,10 @@
-"""The device mesh and how arrays lie on it; one device is a mesh of one."""
+"""The device mesh and how arrays lie on it; one device is a mesh of one (Appendix D.3).
+
+The paper trains on Cityscapes with "spatial batch partitioning": the devices form a grid, whose
+axis "data" splits the batch and whose axis "space" splits the rows of its images. The compiler
+exchanges what convolutions need beyond the seams. At the U-Net's coarse levels there is little to
+split along the rows; they, and the augmentation, are split by image over both axes instead.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +13,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from hpunet_jax.networks import Constrain
+
 
 def build_mesh(data: int = -1, space: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Arranges devices in a grid with the axes "data" and "space".
 
-    The batch is split over "data", the rows of its images over "space".
+    The devices of a process follow each other, so that the images which it loads lie on its own
+    devices.
 
     Args:
       data: number of devices along "data"; -1 takes what `space` leaves.
@@ -25,6 +34,7 @@ def build_mesh(data: int = -1, space: int = 1, devices: Sequence[jax.Device] | N
       ValueError: unless the grid uses exactly the devices.
     """
     devices = jax.devices() if devices is None else devices
+    devices = sorted(devices, key=lambda device: (device.process_index, device.id))
     if data == -1:
         data = len(devices) // max(space, 1)
     if data < 1 or space < 1 or data * space != len(devices):
@@ -41,8 +51,8 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def by_image(mesh: Mesh) -> NamedSharding:
-    """The first axis, images, split over "data"."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """The first axis, images, split over all devices."""
+    return NamedSharding(mesh, PartitionSpec(("data", "space")))
 
 
 def by_image_and_row(mesh: Mesh) -> NamedSharding:
@@ -50,13 +60,54 @@ def by_image_and_row(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data", "space"))
 
 
+def by_level(mesh: Mesh, min_rows: int) -> Constrain:
+    """How the features [B, h, w, c] of a U-Net's levels lie on the mesh.
+
+    Args:
+      mesh: the device mesh.
+      min_rows: features with fewer rows are split by image over all devices, others by image and
+        row.
+
+    Returns:
+      features -> the same features, as a constraint to the compiler.
+    """
+
+    def constrain(features: jax.Array) -> jax.Array:
+        rows = features.shape[1]
+        layout = by_image_and_row(mesh) if rows >= min_rows else by_image(mesh)
+        return jax.lax.with_sharding_constraint(features, layout)
+
+    return constrain
+
+
 def check_batch(mesh: Mesh, batch_size: int) -> None:
-    """Raises a `ValueError` unless the batch can be split evenly over "data"."""
-    if batch_size % mesh.shape["data"]:
+    """Raises a `ValueError` unless the batch can be split evenly over all devices."""
+    if batch_size % mesh.size:
         raise ValueError(
-            f"training.batch_size={batch_size} does not divide evenly over "
-            f"mesh.data={mesh.shape['data']} devices."
+            f"training.batch_size={batch_size} does not divide evenly over mesh.data="
+            f"{mesh.shape['data']} x mesh.space={mesh.shape['space']} devices; it must, since the "
+            "augmentation and the coarse levels are split by image over all of them."
         )
+
+
+def check_rows(mesh: Mesh, height: int, size_multiple: int, min_rows: int) -> None:
+    """Raises a `ValueError` unless the rows of each level that is split divide over "space".
+
+    Args:
+      mesh: the device mesh.
+      height: rows of an image.
+      size_multiple: pixels along an axis that one pixel of the coarsest level stands for.
+      min_rows: as for `by_level`.
+    """
+    space, rows = mesh.shape["space"], height
+    while rows * size_multiple >= height:
+        if rows % space and (rows >= min_rows or rows == height):
+            raise ValueError(
+                f"images of {height} rows (data.crop) cannot be split over mesh.space={space} "
+                f"devices: their level of {rows} rows does not divide evenly. Choose a smaller "
+                "mesh.space, or a larger mesh.min_rows, below which levels are split by image."
+            )
+        rows //= 2
 
 
 def to_devices(mesh: Mesh, examples: Mapping[str, np.ndarray]) -> dict[str, Any]:

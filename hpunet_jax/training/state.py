@@ -45,6 +45,20 @@ def init_state(
     optimizer: optax.GradientTransformation,
 ) -> TrainState:
     """The state before the first step, with weights drawn from `key`."""
+    network_params = jax.tree.map(jnp.asarray, network.init(key))
+    return _first_state(network_params, objective, optimizer)
+
+
+def state_shapes(
+    network: Network, objective: Objective, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """The shapes and dtypes of `init_state`, without drawing weights."""
+    return jax.eval_shape(
+        lambda params: _first_state(params, objective, optimizer), network.param_shapes()
+    )
+
+
+def _first_state(network_params, objective, optimizer) -> TrainState:
     objective_params, objective_state = objective.init()
-    params = Trainable(jax.tree.map(jnp.asarray, network.init(key)), objective_params)
+    params = Trainable(network_params, objective_params)
     return TrainState(jnp.int32(0), params, optimizer.init(params), objective_state)

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from hpunet_jax.augmentation import Batch
 from hpunet_jax.networks import Network
 from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss, weight_decay
-from hpunet_jax.training.mesh import by_image_and_row
+from hpunet_jax.training.mesh import by_image, by_image_and_row, replicated
 from hpunet_jax.training.state import Trainable, TrainState
 
 Examples = Mapping[str, jax.Array]
@@ -101,7 +101,6 @@ def build_train_step(
     Returns:
       (state, examples) -> (next state, metrics as float32 scalars).
     """
-    rows = by_image_and_row(mesh)
     loss_arguments = {
         "network": network,
         "objective": objective,
@@ -112,7 +111,9 @@ def build_train_step(
     def step(state: TrainState, examples: Examples) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(config.training.seed), state.step)
         batch_key, loss_key = jax.random.split(key)
-        batch = jax.lax.with_sharding_constraint(draw_batch(batch_key, examples), rows)
+        batch = draw_batch(batch_key, examples)
+        for layout in (by_image(mesh), by_image_and_row(mesh)):  # augment, then reshard to rows
+            batch = jax.lax.with_sharding_constraint(batch, layout)
         gradients, (objective_state, metrics) = jax.grad(batch_loss, has_aux=True)(
             state.params, state.objective, batch, loss_key, **loss_arguments
         )
@@ -122,4 +123,4 @@ def build_train_step(
         next_state = TrainState(state.step + 1, params, optimizer_state, objective_state)
         return next_state, jax.tree.map(jnp.float32, metrics)
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))

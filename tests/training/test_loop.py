@@ -2,6 +2,8 @@
 
 import csv
 import itertools
+import os
+import signal
 
 import jax
 import numpy as np
@@ -44,6 +46,18 @@ def until(batches_from, last_step):
     return start
 
 
+def with_sigterm(batches_from, during_step):
+    """The same batches; this process gets a SIGTERM when the step asks for its batch."""
+
+    def start(step):
+        for i, batch in enumerate(batches_from(step), start=step + 1):
+            if i == during_step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    return start
+
+
 def with_fields(config, **fields):
     copy = config.copy_and_resolve_references()
     copy.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
@@ -62,6 +76,10 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_confi
     whole = train(tiny_config, tmp_path / "whole", batches_from)
     with pytest.raises(PowerCut):
         train(tiny_config, tmp_path / "parts", until(batches_from, 3))  # saved at step 2
+    handler = signal.getsignal(signal.SIGTERM)
+    stopped = train(tiny_config, tmp_path / "parts", with_sigterm(batches_from, during_step=3))
+    assert stopped.step == 3
+    assert signal.getsignal(signal.SIGTERM) is handler
     resumed = train(tiny_config, tmp_path / "parts", batches_from)
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
     rows = metrics(tmp_path / "whole")
@@ -145,7 +163,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         with pytest.raises(ValueError, match=message):
             train(with_fields(tiny_config, **fields), tmp_path / "new", batches_from)
     with pytest.raises(ValueError, match=r"batch_size=6 .* over mesh\.data=4"):
-        train_on(with_fields(tiny_config, training__batch_size=6), tmp_path / "new", batches_from)
+        train_on(
+            with_fields(tiny_config, training__batch_size=6),
+            tmp_path / "new",
+            batches_from,
+            devices=jax.devices()[:4],
+        )
     assert not (tmp_path / "new").exists()
 
 

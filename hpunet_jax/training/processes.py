@@ -1,0 +1,105 @@
+"""Several processes as one run: how they meet, agree and end together."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+
+import jax
+import ml_collections
+import numpy as np
+from jax.experimental import multihost_utils
+
+from hpunet_jax import config as configs
+
+# How long a silent process is waited for, and how long processes wait for each other at the end.
+TIMEOUT_SECONDS = 30
+
+
+def join(
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    *,
+    detect: bool = False,
+) -> None:
+    """Joins the other processes of a run, where there are any; to be called before anything else.
+
+    Slurm's steps of several tasks, and TPU workers that are told their hosts' names, are joined
+    by themselves.
+
+    Args:
+      coordinator: address of process 0, "host:port"; None: the environment knows.
+      num_processes: number of processes; None: the environment knows.
+      process_id: this process's number, from 0; None: the environment knows.
+      detect: asks the environment even where nothing suggests other processes; what Cloud TPU
+        needs, whose metadata server knows them.
+
+    Raises:
+      ValueError: if only some of the three are given, or they do not fit each other.
+    """
+    given = (coordinator, num_processes, process_id)
+    if all(value is None for value in given):
+        if detect or _announced(os.environ):
+            jax.distributed.initialize(**_timeouts())
+        return
+    if None in given:
+        raise ValueError(
+            "--coordinator, --num_processes and --process_id belong together: give all three, or "
+            "none of them where the environment knows the processes."
+        )
+    if not 0 <= process_id < num_processes:
+        raise ValueError(
+            f"--process_id={process_id} does not fit --num_processes={num_processes}: processes "
+            f"are numbered from 0 to {num_processes - 1}."
+        )
+    jax.distributed.initialize(coordinator, num_processes, process_id, **_timeouts())
+
+
+def _announced(environment) -> bool:
+    """Whether the environment says that this process is one of several."""
+    slurm_tasks = int(environment.get("SLURM_STEP_NUM_TASKS", 1))
+    return slurm_tasks > 1 or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
+
+
+def _timeouts() -> dict[str, int]:
+    names = ("heartbeat_timeout_seconds", "shutdown_timeout_seconds")
+    return dict.fromkeys(names, TIMEOUT_SECONDS)
+
+
+def check_same_config(config: ml_collections.ConfigDict) -> None:
+    """Raises a `ValueError` unless all processes were started with the same config.
+
+    The folder of the data, `data.dir`, may differ between hosts.
+    """
+    if jax.process_count() == 1:
+        return
+    fields = {name: v for name, v in configs.flatten(config).items() if name != "data.dir"}
+    digest = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
+    all_digests = multihost_utils.process_allgather(np.frombuffer(digest, np.uint8))
+    others = np.flatnonzero((all_digests != all_digests[0]).any(axis=1))
+    if others.size:
+        raise ValueError(
+            f"process {others[0]} was started with another config than process 0: start all "
+            "processes with the same --config file and overrides."
+        )
+
+
+@contextlib.contextmanager
+def naming_lost_processes() -> Iterator[None]:
+    """Turns the runtime's errors into one that says that another process is gone.
+
+    Raises:
+      ConnectionError: where the runtime of a run of several processes fails.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise ConnectionError(
+            f"process {jax.process_index()} lost one of the {jax.process_count()} processes of "
+            "this run, whose own output says why. Start the run again, on as many processes as "
+            "there are: it goes on from its newest checkpoint. The runtime says: "
+            f"{str(error).splitlines()[0][:200]}"
+        ) from error
