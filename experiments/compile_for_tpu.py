@@ -1,0 +1,71 @@
+"""Compiles a config's whole training step for TPUs, without having any; says what it needs.
+
+    python -m experiments.compile_for_tpu --config=configs/lidc_hpunet.py --topology=v4:2x2x1
+
+It takes the package libtpu (pip install -e .[tpu]), no data, and minutes to tens of minutes. Prints
+memory, operations and communication of one device and writes them, with the command and the
+versions, to a JSON file. Exits with 1 if the step does not fit the memory or gathers an array on
+all devices; --config.mesh.data and --config.mesh.space choose the split.
+"""
+
+import importlib.metadata
+import json
+import pathlib
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+
+from experiments import program
+from hpunet_jax.files import write_aside
+from hpunet_jax.training import tpu_report
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
+_TOPOLOGY = flags.DEFINE_string("topology", None, "Such as v4:4x4x4 or v5e:8x8.")
+_OUTPUT = flags.DEFINE_string("output", "docs/tpu", "Folder for the JSON file.")
+_NAME = flags.DEFINE_string("name", None, "Name of the JSON file; default: config and topology.")
+flags.mark_flags_as_required(["config", "topology"])
+
+
+def main(_) -> None:
+    from hpunet_jax.data import pipeline
+
+    jax.config.update("jax_platforms", "cpu")  # describes TPUs, computes on none
+    config = _CONFIG.value
+    devices = tpu_report.topology_devices(_TOPOLOGY.value)
+    features = pipeline.find_builder(config.data.name, config.data.dir).info.features
+    shapes = {
+        name: jax.ShapeDtypeStruct(feature.shape, feature.np_dtype)
+        for name, feature in features.items()
+        if np.dtype(feature.np_dtype).kind not in "OSU"  # text
+    }
+    start = time.monotonic()
+    compiled = tpu_report.compile_step(config, shapes, devices)
+    seconds = time.monotonic() - start
+    report = {
+        "command": "python -m experiments.compile_for_tpu " + " ".join(sys.argv[1:]),
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "libtpu")},
+        "compile_seconds": round(seconds),
+        "batch_size": config.training.batch_size,
+        "mesh": config.mesh.to_dict(),
+        "dtype": config.model.dtype,
+        "remat": config.model.get("remat", False),
+        **tpu_report.report(compiled, _TOPOLOGY.value, len(devices)),
+    }
+    text = json.dumps(report, indent=2)
+    config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
+    name = _NAME.value or f"{config_name}-{_TOPOLOGY.value.replace(':', '-')}"
+    with write_aside(pathlib.Path(_OUTPUT.value) / f"{name}.json") as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    if not report["fits"]:
+        sys.exit("the step does not fit the memory of a device")
+    if report["all_gathers"]:
+        sys.exit("arrays are gathered: see all_gathers above for where")
+
+
+if __name__ == "__main__":
+    program.run(main)

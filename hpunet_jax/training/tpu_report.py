@@ -1,0 +1,199 @@
+"""What a training step needs on TPUs that are not there: ahead-of-time compilation (Appendix D.3).
+
+XLA compiles for a TPU topology without the hardware, given the package libtpu. The compiled program
+says how much memory it needs on each core and how the cores communicate. It says nothing about
+speed that has been measured.
+"""
+
+import collections
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+from jax.experimental import topologies
+
+from hpunet_jax.networks import build_network, check_image_shape
+from hpunet_jax.objectives import build_objective
+from hpunet_jax.training import mesh as meshes
+from hpunet_jax.training.loop import build_draw_batch
+from hpunet_jax.training.optimizer import build_optimizer
+from hpunet_jax.training.state import state_shapes
+from hpunet_jax.training.step import build_train_step
+
+
+class Chip(NamedTuple):
+    """A TPU chip's figures as Google's documentation gives them.
+
+    Attributes:
+      hbm_gib: memory.
+      peak_tflops: highest rate of bfloat16 operations.
+      hbm_gb_per_second: memory bandwidth.
+    """
+
+    hbm_gib: float
+    peak_tflops: float
+    hbm_gb_per_second: float
+
+
+CHIPS = {"v4": Chip(32, 275, 1200), "v5e": Chip(16, 197, 819)}
+
+_KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+_INSTRUCTION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(_KINDS)})(?:-start)?\(")
+_ARRAY = re.compile(r"(?P<type>pred|bf16|[suf]\d+)\[(?P<sizes>[\d,]*)\]")
+_NAME = re.compile(r'op_name="(?P<name>[^"]*)"')
+
+
+class Collective(NamedTuple):
+    """One communication between cores in a compiled program.
+
+    Attributes:
+      kind: "all-gather", "all-reduce", "all-to-all", "collective-permute" or "reduce-scatter".
+      bytes: size of its result on one core.
+      name: the operation of the model that it belongs to; "" if the compiler does not say.
+    """
+
+    kind: str
+    bytes: int
+    name: str
+
+
+def collectives(program: str) -> Iterator[Collective]:
+    """Finds the communication in the text of a compiled program.
+
+    Args:
+      program: the text of an HLO module. An operation in the body of a loop counts once.
+
+    Yields:
+      The collectives, in their order.
+    """
+    for line in program.splitlines():
+        if (match := _INSTRUCTION.search(line)) is None:
+            continue
+        sizes = [_num_bytes(array) for array in _ARRAY.finditer(match["shape"])]
+        # What starts asynchronously has operands beside results; the result is the largest.
+        size = max(sizes, default=0) if f"{match['kind']}-start(" in line else sum(sizes)
+        name = _NAME.search(line)
+        yield Collective(match["kind"], size, name["name"] if name else "")
+
+
+def _num_bytes(array: re.Match[str]) -> int:
+    bits = 8 if array["type"] == "pred" else int(array["type"].lstrip("bsuf"))
+    return math.prod(int(n) for n in array["sizes"].split(",") if n) * bits // 8
+
+
+def topology_devices(topology: str) -> list[jax.Device]:
+    """The devices of a TPU topology, such as "v4:4x4x4", on a machine without one.
+
+    Raises:
+      ValueError: if the generation is not in `CHIPS`, or libtpu is missing or does not know it.
+    """
+    generation = topology.partition(":")[0]
+    if generation not in CHIPS or ":" not in topology:
+        raise ValueError(
+            f"the topology must be a generation ({', '.join(CHIPS)}) and its shape, such as "
+            f"v4:4x4x4, not {topology!r}."
+        )
+    for name, value in (
+        ("TPU_SKIP_MDS_QUERY", "1"),  # there is no metadata server
+        ("TPU_WORKER_HOSTNAMES", "localhost"),
+        ("TPU_ACCELERATOR_TYPE", "v4-8"),
+    ):
+        os.environ.setdefault(name, value)
+    try:
+        return topologies.get_topology_desc(topology_name=topology, platform="tpu").devices
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"cannot describe {topology}: {str(error).splitlines()[0][:200]} It takes the package "
+            "libtpu: pip install -e .[tpu]"
+        ) from error
+
+
+def compile_step(
+    config: ml_collections.ConfigDict,
+    example_shapes: Mapping[str, jax.ShapeDtypeStruct],
+    devices: list[jax.Device],
+) -> jax.stages.Compiled:
+    """Compiles the whole training step of a config for devices that need not exist.
+
+    Args:
+      config: the config.
+      example_shapes: shape and dtype of one example of the data set, by its features' names.
+      devices: the devices.
+
+    Returns:
+      The compiled step.
+
+    Raises:
+      ValueError: if the mesh, the batch or the image does not fit the devices.
+    """
+    mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
+    batch_size, crop = config.training.batch_size, config.data.crop
+    meshes.check_batch(mesh, batch_size)
+    network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))
+    check_image_shape(network, (*crop, config.model.image_channels), "data.crop")
+    meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)
+    objective = build_objective(config.objective)
+    optimizer = build_optimizer(config.optimizer, config.training.steps)
+    step = build_train_step(config, network, objective, optimizer, build_draw_batch(config), mesh)
+
+    def lying(layout):
+        return lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout)
+
+    state = jax.tree.map(
+        lying(meshes.replicated(mesh)), state_shapes(network, objective, optimizer)
+    )
+    examples = {
+        name: lying(meshes.by_image(mesh))(jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype))
+        for name, x in example_shapes.items()
+    }
+    return step.lower(state, examples).compile()
+
+
+def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> dict[str, Any]:
+    """What one device (a core of v4, a chip of v5e) needs for a step.
+
+    Args:
+      compiled: the compiled step.
+      topology: the topology, such as "v4:4x4x4".
+      num_devices: number of its devices.
+
+    Returns:
+      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and the
+      all-gathers by name. `roofline_seconds` is the larger of operations at the chip's peak rate
+      and bytes at its memory bandwidth: a step cannot be faster.
+    """
+    generation, _, shape = topology.partition(":")
+    chip, num_chips = CHIPS[generation], math.prod(map(int, shape.split("x")))
+    per_device = num_chips / num_devices
+    memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+    found = list(collectives(compiled.as_text()))
+    by_kind = collections.defaultdict(lambda: {"count": 0, "mib": 0.0})
+    for collective in found:
+        by_kind[collective.kind]["count"] += 1
+        by_kind[collective.kind]["mib"] += collective.bytes / 2**20
+    gib = {
+        "arguments": memory.argument_size_in_bytes / 2**30,
+        "results_beside_them": (memory.output_size_in_bytes - memory.alias_size_in_bytes) / 2**30,
+        "temporary": memory.temp_size_in_bytes / 2**30,
+        "program": memory.generated_code_size_in_bytes / 2**30,
+    }
+    seconds = max(
+        cost["flops"] / (chip.peak_tflops * per_device * 1e12),
+        cost["bytes accessed"] / (chip.hbm_gb_per_second * per_device * 1e9),
+    )
+    return {
+        "topology": topology,
+        "devices": num_devices,
+        "hbm_gib": chip.hbm_gib * per_device,
+        "memory_gib": {**gib, "total": sum(gib.values())},
+        "fits": sum(gib.values()) <= chip.hbm_gib * per_device,
+        "tflop": cost["flops"] / 1e12,
+        "gib_accessed": cost["bytes accessed"] / 2**30,
+        "roofline_seconds": seconds,
+        "collectives": dict(by_kind),
+        "all_gathers": [c._asdict() for c in found if c.kind == "all-gather"],
+    }
