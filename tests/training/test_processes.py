@@ -1,0 +1,82 @@
+"""Several processes as one run: the same result, one set of files, and no survivor that hangs."""
+
+import csv
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from hpunet_jax.training import processes, train
+from tests.training import one_process
+
+PROGRAM = "tests.training.one_process"
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def start(workdir, kappas, killed_at_step=0):
+    """Starts one process of two devices for each kappa."""
+    port, count = free_port(), len(kappas)
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", PROGRAM]
+            + [str(v) for v in (port, count, i, workdir, kappa, killed_at_step)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i, kappa in enumerate(kappas)
+    ]
+
+
+def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path):
+    survivor, lost = start(tmp_path / "parts", (0.05, 0.05), killed_at_step=3)
+    assert lost.wait(timeout=120) == -signal.SIGKILL
+    before = time.monotonic()
+    _, message = survivor.communicate(timeout=60)
+    assert time.monotonic() - before < 60
+    assert survivor.returncode != 0
+    assert "lost one of the 2 processes of this run" in message, message[-2000:]
+
+    config, devices = one_process.tiny_config(), jax.devices()[:4]
+    resumed = train(config, tmp_path / "parts", one_process.batches, devices)
+    whole = train(config, tmp_path / "whole", one_process.batches, devices)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+    for run in ("whole", "parts"):
+        with (tmp_path / run / "metrics.csv").open(newline="") as file:
+            assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_processes_with_different_configs_are_refused_before_anything_is_written(tmp_path):
+    for process in start(tmp_path / "new", (0.05, 0.06)):
+        _, message = process.communicate(timeout=120)
+        assert process.returncode != 0
+        assert "process 1 was started with another config than process 0" in message
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_flags_of_a_process_belong_together():
+    with pytest.raises(ValueError, match="give all three"):
+        processes.join("localhost:1234", 2)
+    with pytest.raises(ValueError, match="numbered from 0 to 1"):
+        processes.join("localhost:1234", 2, 2)
