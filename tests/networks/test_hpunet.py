@@ -146,6 +146,47 @@ def test_bfloat16_computes_gaussians_and_logits_in_float32(tiny_model, params, i
     assert 1e-5 < error / jnp.linalg.norm(reference.logits) < 0.1
 
 
+def gradients_and_kept_numbers(model, params, image, label):
+    """Gradients of the reconstruction's squares, and how much the forward pass keeps for them."""
+    network = build_network(model)
+
+    def loss(params):
+        outputs = network.train_outputs(params, keys(0), image, label)
+        return jnp.mean(jnp.square(outputs.logits))
+
+    pullback = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(pullback))
+    return jax.jit(jax.grad(loss))(params), kept
+
+
+@pytest.fixture(scope="module")
+def plain_gradients(tiny_model, params, image, label):
+    return gradients_and_kept_numbers(tiny_model, params, image, label)
+
+
+def test_rematerialisation_keeps_less_and_gives_the_same_gradients(
+    tiny_model, plain_gradients, params, image, label
+):
+    expected, kept = plain_gradients
+    remat = {**tiny_model, "remat": True}
+    gradients, kept_less = gradients_and_kept_numbers(remat, params, image, label)
+    assert kept_less < 0.7 * kept
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * np.abs(a).max())
+
+
+def test_bfloat16_gradients_are_float32_and_as_near_as_8_bits_allow(
+    tiny_model, plain_gradients, params, image, label
+):
+    expected, kept = plain_gradients
+    bfloat16 = {**tiny_model, "dtype": "bfloat16"}
+    gradients, kept_less = gradients_and_kept_numbers(bfloat16, params, image, label)
+    assert kept_less < kept
+    a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(g)]) for g in (expected, gradients))
+    assert b.dtype == np.float32
+    assert 1e-5 < np.linalg.norm(b - a) / np.linalg.norm(a) < 0.05
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
