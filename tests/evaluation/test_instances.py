@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import jax
@@ -224,23 +225,42 @@ def test_groups_and_void_are_not_scored():
     assert (left.outcome[:, 0] != 0).all()
 
 
-def test_instances_are_painted_with_their_most_frequent_label_where_it_counts():
-    instances = np.array([[1, 1, 1, 9, 9, 0], [1, 1, 1, 9, 9, 4]])
-    labels = np.array([[2, 2, 3, 5, 0, 7], [3, 3, 3, 5, 0, 6]])
-    where = labels != 6
-    painted = paint(instances, labels, where)
-    np.testing.assert_array_equal(painted, [[3, 3, 3, 0, 0, 0], [3, 3, 3, 0, 0, 0]])
+def test_an_instance_is_painted_with_the_label_of_the_object_it_is_matched_with():
+    truth = np.array([[5, 5, 5, 8, 8, 0], [5, 5, 5, 8, 8, 0]])
+    labels = np.array([[3, 3, 3, 1, 1, 0], [3, 3, 3, 1, 1, 0]])
+    shifted = np.array([[0, 7, 7, 7, 2, 2], [0, 7, 7, 7, 2, 2]])
+    np.testing.assert_array_equal(paint(shifted, truth, labels)[0], [0, 3, 3, 3, 1, 1])
 
 
-def test_painting_equals_counting_labels_one_by_one():
+def test_painting_does_not_make_up_for_splits_and_merges():
+    truth = np.array([[5, 5, 5, 8, 8, 0]])
+    labels = np.array([[3, 3, 3, 1, 1, 0]])
+    merged, split = np.array([[1, 1, 1, 1, 1, 0]]), np.array([[1, 1, 2, 3, 4, 5]])
+    np.testing.assert_array_equal(paint(merged, truth, labels), [[3, 3, 3, 3, 3, 0]])
+    painted = paint(split, truth, labels)
+    np.testing.assert_array_equal(painted[0, [0, 1, 2, 5]], [3, 3, 0, 0])
+    assert sorted(painted[0, 3:5]) == [0, 1]
+
+
+def test_the_matching_has_the_greatest_sum_of_ious():
     rng = np.random.default_rng(0)
-    instances, labels = rng.integers(0, 6, (9, 9)), rng.integers(0, 4, (9, 9))
-    where = rng.random((9, 9)) < 0.8
-    expected = np.zeros_like(labels)
-    for number in range(1, 6):
-        inside = instances == number
-        expected[inside] = np.bincount(labels[inside & where], minlength=4).argmax()
-    np.testing.assert_array_equal(paint(instances, labels, where), expected)
+    truth = np.kron(rng.permutation(4).reshape(2, 2), np.ones((4, 4), int))
+    instances = np.where(rng.random((8, 8)) < 0.5, truth, rng.integers(0, 4, (8, 8)))
+    best = max(
+        itertools.permutations(range(1, 4)),
+        key=lambda order: sum(
+            ((instances == i + 1) & (truth == t)).sum()
+            / ((instances == i + 1) | (truth == t)).sum()
+            for i, t in enumerate(order)
+        ),
+    )
+    np.testing.assert_array_equal(paint(instances, truth, truth), np.array([0, *best])[instances])
+
+
+def test_without_instances_or_objects_nothing_is_painted():
+    some, nothing = np.ones((3, 4), int), np.zeros((3, 4), int)
+    assert not paint(nothing, some, some).any()
+    assert not paint(some, nothing, nothing).any()
 
 
 def test_painted_components_are_the_reference_of_the_reconstruction():
@@ -249,7 +269,7 @@ def test_painted_components_are_the_reference_of_the_reconstruction():
     target = model.reconstructed[0][:1]
     foreground = np.where(target > 0, 1, 0)
     foreground[0, :, 16:] *= 2  # the third cell lies beyond the membrane
-    painted = paint(foreground[0], target[0], np.ones(CROP, bool))
+    painted = paint(foreground[0], examples["instances"][0, 2:-2, 2:-2], target[0])
     expected = iou(painted[None], target, range(1, NUM_IDS + 1), "nan")
     np.testing.assert_allclose(rows["marginal_components"]["reconstruction_iou"], expected)
 
