@@ -142,6 +142,7 @@ def load(
     with write_aside(note) as path:
         path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
     builder = OwnData(data_dir=cache, config=config)
+    tfds.disable_progress_bar()  # our generators show how far they are
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
     return builder
 
@@ -165,7 +166,7 @@ def _checked(
     if report.problems:
         shown = [f"  {problem.text}" for problem in report.problems[:_MOST_PROBLEMS]]
         raise ValueError(
-            f"The data in {folder} has {len(report.problems)} problems:\n"
+            f"The data in {folder} has {len(report.problems)} problem(s):\n"
             + "\n".join(shown)
             + f"\nSee all with: python -m experiments.check_data --dir={folder}"
         )

@@ -82,7 +82,7 @@ def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
         save(tmp_path / f"test/gt/p/0_l{grader}.png", np.ones((6, 20), np.uint8))
     with pytest.raises(ValueError, match=r"test/images/p/0\.png has 6x20 pixels") as error:
         own_data.load(tmp_path)
-    assert "1 problems" in str(error.value)
+    assert "1 problem(s)" in str(error.value)
     assert "python -m experiments.check_data --dir=" in str(error.value)
     builder = own_data.load(tmp_path, size=(8, 10), cache=tmp_path / "elsewhere")
     assert not (tmp_path / ".tfds").exists()
@@ -96,7 +96,7 @@ def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
 
 def test_8_bits_where_16_were_promised_are_refused(tmp_path):
     write_set(tmp_path)
-    with pytest.raises(ValueError, match="9 problems") as error:
+    with pytest.raises(ValueError, match=r"9 problem\(s\)") as error:
         own_data.load(tmp_path, bits=16)
     assert "train/images/p/0.png is grey 8 bit; expected grey 16 bit" in str(error.value)
 
