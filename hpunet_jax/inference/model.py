@@ -292,6 +292,12 @@ def check_visible_labels(
     return labels
 
 
+def sample_keys(seed: jax.Array, index: jax.Array, num_images: int) -> jax.Array:
+    """The keys [B] of sample `index` of each image, from the seed of `Model.sample`."""
+    key = jax.random.fold_in(jax.random.key(seed), index)
+    return jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(num_images))
+
+
 def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
     if probabilities:
         return jax.nn.softmax(logits)
@@ -304,8 +310,7 @@ def _sample(network, params, images, seed, num_samples, mean, probabilities):
     features = network.encode(params, images)
 
     def one(index):
-        key = jax.random.fold_in(jax.random.key(seed), index)
-        keys = jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(len(images)))
+        keys = sample_keys(seed, index, len(images))
         return _output(network.sample(params, features, keys, mean).logits, probabilities)
 
     # One sample after the other: as fast as all at once, in a sixteenth of the memory.

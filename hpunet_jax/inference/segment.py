@@ -14,7 +14,7 @@ import numpy as np
 
 from hpunet_jax.augmentation.targets import stochastic_classes
 from hpunet_jax.inference.images import pad_to_multiple
-from hpunet_jax.inference.model import Model, as_unit_images
+from hpunet_jax.inference.model import Model, as_unit_images, sample_keys
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape
@@ -195,8 +195,7 @@ def _labels_and_foreground(network, params, images, seed, *, num_samples, classe
     features = network.encode(params, images)
 
     def one(total, index):
-        key = jax.random.fold_in(jax.random.key(seed), index)
-        keys = jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(len(images)))
+        keys = sample_keys(seed, index, len(images))
         logits = network.sample(params, features, keys).logits
         foreground = jax.nn.softmax(logits)[..., classes.start : classes.stop].sum(axis=-1)
         return total + foreground, jnp.argmax(logits, axis=-1).astype(dtype)
