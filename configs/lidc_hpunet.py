@@ -83,4 +83,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.mesh.data = -1  # devices the batch is split over; -1: what is left
     config.mesh.space = 1  # devices an image's rows are split over
     config.mesh.min_rows = 16  # levels with fewer rows are split by image over all devices
+    config.mesh.shard_optimizer = False  # True: Adam's moments are split over "data" (ZeRO-1)
     return config.lock()

@@ -4,8 +4,9 @@
 
 It takes the package libtpu (pip install -e .[tpu]), no data, and minutes to tens of minutes. Prints
 memory, operations and communication of one device and writes them, with the command and the
-versions, to a JSON file. Exits with 1 if the step does not fit the memory or gathers an array on
-all devices; --config.mesh.data and --config.mesh.space choose the split.
+versions, to a JSON file, which `python -m benchmarks.tpu` tabulates. Exits with 1 if the step does
+not fit the memory or gathers activations; --config.mesh.data and --config.mesh.space choose the
+split.
 """
 
 import importlib.metadata
@@ -21,6 +22,7 @@ from ml_collections import config_flags
 
 from experiments import program
 from hpunet_jax.files import write_aside
+from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import tpu_report
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
@@ -45,18 +47,23 @@ def main(_) -> None:
     start = time.monotonic()
     compiled = tpu_report.compile_step(config, shapes, devices)
     seconds = time.monotonic() - start
+    rows = meshes.rows_of_levels(config.data.crop[0], 2 ** (config.model.num_scales - 1))
+    config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
     report = {
         "command": "python -m experiments.compile_for_tpu " + " ".join(sys.argv[1:]),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "libtpu")},
         "compile_seconds": round(seconds),
+        "config": config_name,
         "batch_size": config.training.batch_size,
+        "image": list(config.data.crop),
+        "levels_split_by_row": [r for r in rows if r >= config.mesh.min_rows],
+        "levels_split_by_image": [r for r in rows if r < config.mesh.min_rows],
         "mesh": config.mesh.to_dict(),
         "dtype": config.model.dtype,
         "remat": config.model.get("remat", False),
         **tpu_report.report(compiled, _TOPOLOGY.value, len(devices)),
     }
     text = json.dumps(report, indent=2)
-    config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
     name = _NAME.value or f"{config_name}-{_TOPOLOGY.value.replace(':', '-')}"
     with write_aside(pathlib.Path(_OUTPUT.value) / f"{name}.json") as aside:
         aside.write_text(text + "\n", encoding="utf-8")
@@ -64,7 +71,7 @@ def main(_) -> None:
     if not report["fits"]:
         sys.exit("the step does not fit the memory of a device")
     if report["all_gathers"]:
-        sys.exit("arrays are gathered: see all_gathers above for where")
+        sys.exit("activations are gathered: see all_gathers above for where")
 
 
 if __name__ == "__main__":

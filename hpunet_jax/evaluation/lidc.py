@@ -12,7 +12,11 @@ beside the model:
 The last three know (at best) each pixel's distribution, but not how pixels depend on each other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import collections
+import concurrent.futures
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tqdm
@@ -30,6 +34,7 @@ from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
 
 Examples = Mapping[str, np.ndarray]
+_T = TypeVar("_T")
 
 
 def evaluate(
@@ -63,27 +68,35 @@ def evaluate(
       ValueError: if there are no images, one has no grader, or a mask has a class the model does
         not know.
     """
-    parts: list[dict[str, dict[str, np.ndarray]]] = []
-    subset_b: list[np.ndarray] = []
-    batch_size = first = 0
-    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
+
+    def read() -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
+        batch_size = first = 0
         for batch in batches:
             images, masks = _read(batch, crop, model.num_classes, first)
             batch_size = batch_size or len(images)
-            present = _present(masks)
-            rows = _score_batch(
-                FullBatches(model, batch_size),
-                images,
-                masks,
-                present,
-                num_samples,
-                [seed, first],
-                training_frequencies,
-            )
-            parts.append(rows)
-            subset_b.append(marked_by_all(masks, present))
+            yield images, masks, first, batch_size
             first += len(images)
-            bar.update(len(images))
+
+    def score(images: np.ndarray, masks: np.ndarray, first: int, batch_size: int):
+        present = _present(masks)
+        rows = _score_batch(
+            FullBatches(model, batch_size),
+            images,
+            masks,
+            present,
+            num_samples,
+            [seed, first],
+            training_frequencies,
+        )
+        return rows, marked_by_all(masks, present)
+
+    parts: list[dict[str, dict[str, np.ndarray]]] = []
+    subset_b: list[np.ndarray] = []
+    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
+        for rows, marked in _two_at_once(score, read()):
+            parts.append(rows)
+            subset_b.append(marked)
+            bar.update(len(marked))
     if not parts:
         raise ValueError("there are no images to evaluate: the split is empty.")
     joined = {
@@ -134,6 +147,24 @@ def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
     """
     marked = ((masks != 0) & (masks != IGNORE)).any(axis=(2, 3)).T
     return (marked | ~present).all(axis=1)
+
+
+def _two_at_once(function: Callable[..., _T], arguments: Iterable[tuple]) -> Iterator[_T]:
+    """`itertools.starmap` in two threads.
+
+    The CPU scores one batch while the device samples the next; and where the device is a CPU, small
+    operations would leave cores idle.
+    """
+    arguments = iter(arguments)
+    yield from itertools.starmap(function, itertools.islice(arguments, 1))  # alone: it compiles
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        pending: collections.deque[concurrent.futures.Future[_T]] = collections.deque()
+        for these in arguments:
+            pending.append(pool.submit(function, *these))
+            if len(pending) > 2:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _score_batch(

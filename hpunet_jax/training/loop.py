@@ -22,7 +22,7 @@ from hpunet_jax.training import processes
 from hpunet_jax.training.metrics_log import MetricsLog
 from hpunet_jax.training.optimizer import build_optimizer, build_schedule
 from hpunet_jax.training.preemption import Preemption
-from hpunet_jax.training.state import TrainState, init_state
+from hpunet_jax.training.state import TrainState, init_state, state_layout
 from hpunet_jax.training.step import build_train_step
 
 # A resumed run may be longer, report or evaluate differently, and run on other devices or with
@@ -86,7 +86,7 @@ def train(
 
     with Checkpoints(workdir, keep=config.training.keep_checkpoints) as checkpoints:
         state = init_state(jax.random.key(config.training.seed), network, objective, optimizer)
-        state = jax.device_put(state, meshes.replicated(mesh))
+        state = jax.device_put(state, state_layout(state, mesh, config.mesh.shard_optimizer))
         if checkpoints.steps():
             state = resume(checkpoints, config, state)
         start = int(state.step)

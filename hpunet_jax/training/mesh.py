@@ -50,6 +50,20 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def over_data(mesh: Mesh, shape: Sequence[int]) -> NamedSharding:
+    """An array of this shape split over "data" along its longest axis that divides; else whole.
+
+    What an optimizer keeps beside the parameters can lie so (ZeRO, stage 1): each device updates
+    its part, and the updates are gathered.
+    """
+    parts = mesh.shape["data"]
+    axes = [axis for axis, size in enumerate(shape) if size and size % parts == 0]
+    if parts == 1 or not axes:
+        return replicated(mesh)
+    longest = max(axes, key=lambda axis: shape[axis])
+    return NamedSharding(mesh, PartitionSpec(*[None] * longest, "data"))
+
+
 def by_image(mesh: Mesh) -> NamedSharding:
     """The first axis, images, split over all devices."""
     return NamedSharding(mesh, PartitionSpec(("data", "space")))
@@ -99,15 +113,19 @@ def check_rows(mesh: Mesh, height: int, size_multiple: int, min_rows: int) -> No
       size_multiple: pixels along an axis that one pixel of the coarsest level stands for.
       min_rows: as for `by_level`.
     """
-    space, rows = mesh.shape["space"], height
-    while rows * size_multiple >= height:
+    space = mesh.shape["space"]
+    for rows in rows_of_levels(height, size_multiple):
         if rows % space and (rows >= min_rows or rows == height):
             raise ValueError(
                 f"images of {height} rows (data.crop) cannot be split over mesh.space={space} "
                 f"devices: their level of {rows} rows does not divide evenly. Choose a smaller "
                 "mesh.space, or a larger mesh.min_rows, below which levels are split by image."
             )
-        rows //= 2
+
+
+def rows_of_levels(height: int, size_multiple: int) -> list[int]:
+    """The rows of each level of a U-Net, the finest first; for the arguments of `check_rows`."""
+    return [height >> level for level in range(size_multiple.bit_length())]
 
 
 def to_devices(mesh: Mesh, examples: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from hpunet_jax.networks import Network
 from hpunet_jax.objectives import Objective
+from hpunet_jax.training import mesh as meshes
 
 
 class Trainable(NamedTuple):
@@ -56,6 +58,24 @@ def state_shapes(
     return jax.eval_shape(
         lambda params: _first_state(params, objective, optimizer), network.param_shapes()
     )
+
+
+def state_layout(shapes: TrainState, mesh: Mesh, shard_optimizer: bool) -> TrainState:
+    """How the training state lies on the devices: whole on each of them.
+
+    Args:
+      shapes: shapes of the state, or the state itself.
+      mesh: the device mesh.
+      shard_optimizer: whether the optimizer's arrays are split over "data" instead.
+
+    Returns:
+      The sharding of each array.
+    """
+    layout = jax.tree.map(lambda _: meshes.replicated(mesh), shapes)
+    if not shard_optimizer:
+        return layout
+    split = jax.tree.map(lambda x: meshes.over_data(mesh, x.shape), shapes.optimizer)
+    return layout._replace(optimizer=split)
 
 
 def _first_state(network_params, objective, optimizer) -> TrainState:

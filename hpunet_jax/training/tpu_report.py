@@ -21,7 +21,7 @@ from hpunet_jax.objectives import build_objective
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training.loop import build_draw_batch
 from hpunet_jax.training.optimizer import build_optimizer
-from hpunet_jax.training.state import state_shapes
+from hpunet_jax.training.state import state_layout, state_shapes
 from hpunet_jax.training.step import build_train_step
 
 
@@ -32,14 +32,16 @@ class Chip(NamedTuple):
       hbm_gib: memory.
       peak_tflops: highest rate of bfloat16 operations.
       hbm_gb_per_second: memory bandwidth.
+      link_gb_per_second: bandwidth of one link to a neighbour, in one direction.
     """
 
     hbm_gib: float
     peak_tflops: float
     hbm_gb_per_second: float
+    link_gb_per_second: float
 
 
-CHIPS = {"v4": Chip(32, 275, 1200), "v5e": Chip(16, 197, 819)}
+CHIPS = {"v4": Chip(32, 275, 1200, 50), "v5e": Chip(16, 197, 819, 50)}
 
 _KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 _INSTRUCTION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(_KINDS)})(?:-start)?\(")
@@ -143,9 +145,9 @@ def compile_step(
     def lying(layout):
         return lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout)
 
-    state = jax.tree.map(
-        lying(meshes.replicated(mesh)), state_shapes(network, objective, optimizer)
-    )
+    shapes = state_shapes(network, objective, optimizer)
+    layout = state_layout(shapes, mesh, config.mesh.shard_optimizer)
+    state = jax.tree.map(lambda x, where: lying(where)(x), shapes, layout)
     examples = {
         name: lying(meshes.by_image(mesh))(jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype))
         for name, x in example_shapes.items()
@@ -162,13 +164,11 @@ def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> di
       num_devices: number of its devices.
 
     Returns:
-      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and the
-      all-gathers by name. `roofline_seconds` is the larger of operations at the chip's peak rate
-      and bytes at its memory bandwidth: a step cannot be faster.
+      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and by name
+      the all-gathers of activations: of everything but what belongs to the optimizer.
     """
     generation, _, shape = topology.partition(":")
-    chip, num_chips = CHIPS[generation], math.prod(map(int, shape.split("x")))
-    per_device = num_chips / num_devices
+    chips_per_device = math.prod(map(int, shape.split("x"))) / num_devices
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
     found = list(collectives(compiled.as_text()))
     by_kind = collections.defaultdict(lambda: {"count": 0, "mib": 0.0})
@@ -181,19 +181,48 @@ def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> di
         "temporary": memory.temp_size_in_bytes / 2**30,
         "program": memory.generated_code_size_in_bytes / 2**30,
     }
-    seconds = max(
-        cost["flops"] / (chip.peak_tflops * per_device * 1e12),
-        cost["bytes accessed"] / (chip.hbm_gb_per_second * per_device * 1e9),
-    )
+    hbm_gib = CHIPS[generation].hbm_gib * chips_per_device
     return {
         "topology": topology,
         "devices": num_devices,
-        "hbm_gib": chip.hbm_gib * per_device,
+        "chips_per_device": chips_per_device,
+        "hbm_gib": hbm_gib,
         "memory_gib": {**gib, "total": sum(gib.values())},
-        "fits": sum(gib.values()) <= chip.hbm_gib * per_device,
+        "fits": sum(gib.values()) <= hbm_gib,
         "tflop": cost["flops"] / 1e12,
         "gib_accessed": cost["bytes accessed"] / 2**30,
-        "roofline_seconds": seconds,
         "collectives": dict(by_kind),
-        "all_gathers": [c._asdict() for c in found if c.kind == "all-gather"],
+        "all_gathers": [
+            c._asdict() for c in found if c.kind == "all-gather" and "optimizer" not in c.name
+        ],
+    }
+
+
+def estimate_seconds(result: Mapping[str, Any], num_devices: int | None = None) -> dict[str, float]:
+    """A roofline estimate of a step's time: not a measurement, and no step can be faster.
+
+    Args:
+      result: what `report` returned.
+      num_devices: number of devices along which the batch grows, with as many images on each; None:
+        that of the report.
+
+    Returns:
+      "compute", operations at the chip's peak rate; "memory", bytes at its memory's bandwidth;
+      "communication", all collectives over one link, of which all-reduces send 2 (n - 1) / n of
+      their bytes; and "total": communication after the larger of the other two.
+    """
+    chip = CHIPS[result["topology"].partition(":")[0]]
+    chips, n = result["chips_per_device"], num_devices or result["devices"]
+    compute = result["tflop"] / (chip.peak_tflops * chips)
+    memory = result["gib_accessed"] * 2**30 / (chip.hbm_gb_per_second * chips * 1e9)
+    sent = sum(
+        kind["mib"] * (2 * (n - 1) / n if name == "all-reduce" else 1)
+        for name, kind in result["collectives"].items()
+    )
+    communication = sent * 2**20 / (chip.link_gb_per_second * 1e9)
+    return {
+        "compute": compute,
+        "memory": memory,
+        "communication": communication,
+        "total": max(compute, memory) + communication,
     }

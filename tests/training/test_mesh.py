@@ -15,6 +15,7 @@ from hpunet_jax.training import build_train_step, init_state
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training.loop import build_draw_batch
 from hpunet_jax.training.optimizer import build_optimizer
+from hpunet_jax.training.state import state_layout
 
 CONFIGS = {"lidc": lidc_hpunet, "snemi3d": snemi3d_hpunet, "cityscapes": cityscapes_hpunet}
 # Levels of 16 and 8 rows are split by row, the one of 4 rows by image.
@@ -32,8 +33,9 @@ TINY = {
 }
 
 
-def tiny(task):
+def tiny(task, shard_optimizer=False):
     config = CONFIGS[task].get_config().unlock()
+    config.mesh.shard_optimizer = shard_optimizer
     config.update_from_flattened_dict(TINY)
     # That splitting changes no augmentation is tested beside it; here it costs compile time.
     config.data.augmentation = ml_collections.ConfigDict({"translate": 2.0})
@@ -68,22 +70,30 @@ def compiled_step(config, mesh, examples):
     optimizer = build_optimizer(config.optimizer, config.training.steps)
     step = build_train_step(config, network, objective, optimizer, build_draw_batch(config), mesh)
     state = init_state(jax.random.key(0), network, objective, optimizer)
-    state = jax.device_put(state, meshes.replicated(mesh))
+    state = jax.device_put(state, state_layout(state, mesh, config.mesh.shard_optimizer))
     arguments = state, meshes.to_devices(mesh, examples)
     quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
     return step.lower(*arguments).compile(quick), arguments
 
 
 @functools.cache
-def first_step(task, data, space):
+def first_step(task, data, space, shard_optimizer=False):
     """Metrics, gradients and parameters of the first step, and the program behind them."""
-    config = tiny(task)
+    config = tiny(task, shard_optimizer)
     mesh = meshes.build_mesh(data, space, jax.devices()[: data * space])
     step, arguments = compiled_step(config, mesh, random_examples(task))
     state, metrics = step(*arguments)
     first_moment = optax.tree_utils.tree_get(state.optimizer, "mu")
     gradients = jax.tree.map(lambda m: m / (1 - config.optimizer.b1), first_moment)
     return jax.device_get((metrics, gradients, state.params, state.objective)), step.as_text()
+
+
+def assert_same(expected, split):
+    leaves = zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(split), strict=True)
+    for (path, a), b in leaves:
+        scale = max(np.abs(a).max(), 1e-3)
+        name = jax.tree_util.keystr(path)
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * scale, err_msg=name)
 
 
 @pytest.mark.parametrize("task", CONFIGS)
@@ -93,12 +103,18 @@ def test_every_split_gives_the_step_of_one_device(task, data, space):
         pytest.skip("needs XLA_FLAGS=--xla_force_host_platform_device_count=8")
     expected, _ = first_step(task, 1, 1)
     split, program = first_step(task, data, space)
-    leaves = zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(split), strict=True)
-    for (path, a), b in leaves:
-        scale = max(np.abs(a).max(), 1e-3)
-        name = jax.tree_util.keystr(path)
-        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * scale, err_msg=name)
+    assert_same(expected, split)
     assert ("collective-permute" in program) == (space > 1)  # rows are exchanged at the seams
+
+
+def test_a_split_optimizer_gives_the_same_step_and_a_part_of_its_state_to_each_device():
+    expected, _ = first_step("lidc", 1, 1)
+    split, _ = first_step("lidc", 4, 2, shard_optimizer=True)
+    assert_same(expected, split)
+
+    mesh = meshes.build_mesh(4, 2, jax.devices()[:8])
+    for shape, part in (((3, 3, 8, 4), (3, 3, 2, 4)), ((6,), (6,)), ((), ())):
+        assert meshes.over_data(mesh, shape).shard_shape(shape) == part
 
 
 def test_levels_below_min_rows_are_split_by_image_over_all_devices():

@@ -27,12 +27,12 @@ def free_port():
 
 
 def start(workdir, kappas, killed_at_step=0):
-    """Starts one process of two devices for each kappa."""
+    """Starts one process for each kappa; together they have four devices."""
     port, count = free_port(), len(kappas)
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={4 // count}",
     }
     return [
         subprocess.Popen(
@@ -49,16 +49,21 @@ def start(workdir, kappas, killed_at_step=0):
 
 
 def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path):
-    survivor, lost = start(tmp_path / "parts", (0.05, 0.05), killed_at_step=3)
+    *survivors, lost = start(tmp_path / "parts", (0.05,) * 4, killed_at_step=3)
     assert lost.wait(timeout=120) == -signal.SIGKILL
     before = time.monotonic()
-    _, message = survivor.communicate(timeout=60)
+    for survivor in survivors:
+        _, message = survivor.communicate(timeout=60)
+        assert survivor.returncode != 0
+        assert "lost one of the 4 processes of this run" in message, message[-2000:]
     assert time.monotonic() - before < 60
-    assert survivor.returncode != 0
-    assert "lost one of the 2 processes of this run" in message, message[-2000:]
+
+    for process in start(tmp_path / "parts", (0.05,) * 2):
+        _, message = process.communicate(timeout=120)
+        assert process.returncode == 0, message[-2000:]
 
     config, devices = one_process.tiny_config(), jax.devices()[:4]
-    resumed = train(config, tmp_path / "parts", one_process.batches, devices)
+    resumed = train(config, tmp_path / "parts", one_process.batches, devices)  # at its end
     whole = train(config, tmp_path / "whole", one_process.batches, devices)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,103 @@
+"""The tables of docs/tpu.md, from the compilations that docs/tpu/ keeps (Appendix D.3).
+
+    python -m benchmarks.tpu
+
+Each JSON file is what `experiments.compile_for_tpu` found about one config on one topology; this
+program compiles nothing. Step times are roofline estimates, not measurements.
+"""
+
+import argparse
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpunet_jax.training.tpu_report import estimate_seconds
+
+FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "tpu"
+SIZES = (8, 16, 32, 64, 128, 256)  # devices, for weak scaling
+KINDS = ("collective-permute", "all-to-all", "all-reduce", "reduce-scatter")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the tables.
+
+    Args:
+      arguments: the command line; None takes that of the process.
+    """
+    parser = argparse.ArgumentParser(description="Tabulates compilations for TPUs.")
+    parser.add_argument("--folder", type=pathlib.Path, default=FOLDER, help="folder of JSON files")
+    folder = parser.parse_args(arguments).folder
+    reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    if not reports:
+        parser.error(f"{folder} holds no JSON file of experiments.compile_for_tpu.")
+    reports.sort(key=lambda r: (r["config"], r["topology"], r["dtype"] != "float32", r["remat"]))
+    for rows in (map(needs, reports), map(collectives, reports), map(times, reports)):
+        print(markdown(list(rows)), end="\n\n")
+
+
+def setting(report: Mapping[str, Any]) -> dict[str, str]:
+    """The first cells of each row."""
+    mesh = report["mesh"]
+    data = report["devices"] // mesh["space"]
+    extras = [report["dtype"]] + ["remat"] * report["remat"] + ["ZeRO"] * mesh["shard_optimizer"]
+    return {
+        "config, batch": f"{report['config']}, {report['batch_size']}",
+        "topology, data x space": f"{report['topology']}, {data}x{mesh['space']}",
+        "": ", ".join(extras),
+    }
+
+
+def needs(report: Mapping[str, Any]) -> dict[str, str]:
+    """Memory and operations of one device."""
+    gib = report["memory_gib"]
+    return {
+        **setting(report),
+        "arguments": f"{gib['arguments']:.2f}",
+        "temporary": f"{gib['temporary']:.2f}",
+        "total GiB": f"{gib['total']:.2f} of {report['hbm_gib']:.0f}",
+        "TFLOP": f"{report['tflop']:.3f}",
+        "GiB accessed": f"{report['gib_accessed']:.1f}",
+        "compiled in": f"{report['compile_seconds']:.0f} s",
+    }
+
+
+def collectives(report: Mapping[str, Any]) -> dict[str, str]:
+    """Communication of one device: number and MiB of each kind."""
+    by_kind = report["collectives"]
+    cells = {
+        kind: "{count}, {mib:.1f} MiB".format(**by_kind[kind]) if kind in by_kind else "0"
+        for kind in KINDS
+    }
+    return {
+        **setting(report),
+        "all-gather of activations": str(len(report["all_gathers"])),
+        **cells,
+        "by image from": f"{max(report['levels_split_by_image'], default=0)} rows",
+    }
+
+
+def times(report: Mapping[str, Any]) -> dict[str, str]:
+    """Estimated milliseconds of a step, and what more devices with as many images each lose."""
+    seconds = estimate_seconds(report)
+    first = estimate_seconds(report, SIZES[0])["total"]
+    return {
+        **setting(report),
+        **{f"{name} ms": f"{1e3 * value:.2f}" for name, value in seconds.items()},
+        **{
+            f"{n} devices": f"{100 * first / estimate_seconds(report, n)['total']:.1f} %"
+            for n in SIZES
+        },
+    }
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """A Markdown table."""
+    head = list(rows[0])
+    align = ["---" if i < 3 else "--:" for i in range(len(head))]
+    lines = [head, align, *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+if __name__ == "__main__":
+    main()
