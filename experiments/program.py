@@ -15,7 +15,8 @@ BAD_INPUT = (ValueError, OSError, FloatingPointError)
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs an absl program; bad input ends it with one sentence and exit code 1."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow only reads files here
+    # TensorFlow only reads files here, and need not talk about it.
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"})
     keep_freed_memory()
 
     def guarded(argv: Sequence[str]) -> None:
@@ -32,7 +33,20 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             print(f"\nerror: {error}", file=sys.stderr)
             sys.exit(1)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=parse)
+
+
+def parse(arguments: Sequence[str]) -> list[str]:
+    """Reads the flags; a config file or a field that does not exist ends the program."""
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except (ImportError, OSError) as error:
+        sys.exit(f"error: cannot read the config: {error}")
+    except (AttributeError, KeyError, TypeError) as error:  # what ml_collections lets through
+        while isinstance(error.args[0], Exception):
+            error = error.args[0]
+        field, _, hint = str(error.args[0]).partition("\n")
+        sys.exit(f"error: the config has no such field: {field}. {hint}".rstrip())
 
 
 def keep_freed_memory() -> None:
