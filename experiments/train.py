@@ -27,6 +27,7 @@ _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the processes Cloud
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
+_PROFILER_PORT = flags.DEFINE_integer("profiler_port", None, "Serve TensorBoard's profiler there.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -36,6 +37,8 @@ def main(_) -> None:
     processes.join(
         _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, detect=_DISTRIBUTED.value
     )
+    if _PROFILER_PORT.value:
+        jax.profiler.start_server(_PROFILER_PORT.value)
     config = _CONFIG.value
     workdir = pathlib.Path(_WORKDIR.value)
     builder = pipeline.open_data_set(config)
