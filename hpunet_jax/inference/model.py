@@ -298,11 +298,14 @@ def sample_keys(seed: jax.Array, index: jax.Array, num_images: int) -> jax.Array
     return jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(num_images))
 
 
-def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
-    if probabilities:
-        return jax.nn.softmax(logits)
+def most_probable(logits: jax.Array) -> jax.Array:
+    """Labels [...] of logits [..., C]: uint8, or int32 for more than 256 classes."""
     dtype = jnp.uint8 if logits.shape[-1] <= 256 else jnp.int32
     return jnp.argmax(logits, axis=-1).astype(dtype)
+
+
+def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
+    return jax.nn.softmax(logits) if probabilities else most_probable(logits)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4, 5, 6))

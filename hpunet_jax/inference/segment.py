@@ -14,7 +14,7 @@ import numpy as np
 
 from hpunet_jax.augmentation.targets import stochastic_classes
 from hpunet_jax.inference.images import pad_to_multiple
-from hpunet_jax.inference.model import Model, as_unit_images, sample_keys
+from hpunet_jax.inference.model import Model, as_unit_images, most_probable, sample_keys
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape
@@ -198,9 +198,8 @@ def _labels_and_foreground(network, params, images, seed, *, num_samples, classe
         keys = sample_keys(seed, index, len(images))
         logits = network.sample(params, features, keys).logits
         foreground = jax.nn.softmax(logits)[..., classes.start : classes.stop].sum(axis=-1)
-        return total + foreground, jnp.argmax(logits, axis=-1).astype(dtype)
+        return total + foreground, most_probable(logits)
 
-    dtype = jnp.uint8 if network.num_classes <= 256 else jnp.int32
     total = jnp.zeros(images.shape[:3])
     total, labels = jax.lax.scan(one, total, jnp.arange(num_samples))
     return labels, total / num_samples
