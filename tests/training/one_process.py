@@ -61,6 +61,7 @@ def main(port, num_processes, process_id, workdir, kappa, killed_at_step):
                 os.kill(os.getpid(), signal.SIGKILL)
             yield batch
 
+    processes.TIMEOUT_SECONDS = 10  # the test does not wait longer than it must
     processes.join(f"127.0.0.1:{port}", num_processes, process_id)
     try:
         train(tiny_config(kappa), workdir, batches_from)

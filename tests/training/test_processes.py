@@ -32,7 +32,9 @@ def start(workdir, kappas, killed_at_step=0):
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={4 // count}",
+        # Compiled quickly, not for speed.
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={4 // count} "
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     }
     return [
         subprocess.Popen(
@@ -52,11 +54,13 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path)
     *survivors, lost = start(tmp_path / "parts", (0.05,) * 4, killed_at_step=3)
     assert lost.wait(timeout=120) == -signal.SIGKILL
     before = time.monotonic()
-    for survivor in survivors:
-        _, message = survivor.communicate(timeout=60)
-        assert survivor.returncode != 0
-        assert "lost one of the 4 processes of this run" in message, message[-2000:]
+    messages = [survivor.communicate(timeout=60)[1] for survivor in survivors]
     assert time.monotonic() - before < 60
+    assert all(survivor.returncode != 0 for survivor in survivors)
+    # Those that waited for the lost one directly say so; once they leave, JAX ends the others.
+    ours, jaxs = "lost one of the 4 processes of this run", "another task died"
+    assert any(ours in message for message in messages), messages
+    assert all(ours in message or jaxs in message for message in messages), messages
 
     for process in start(tmp_path / "parts", (0.05,) * 2):
         _, message = process.communicate(timeout=120)
