@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not reports:
         parser.error(f"{folder} holds no JSON file of experiments.compile_for_tpu.")
-    reports.sort(key=lambda r: (r["config"], r["topology"], r["dtype"] != "float32", r["remat"]))
+    reports.sort(
+        key=lambda r: (r["config"], r["topology"], r["dtype"] != "float32", bool(r["remat"]))
+    )
     for rows in (map(needs, reports), map(collectives, reports), map(times, reports)):
         print(markdown(list(rows)), end="\n\n")
 
@@ -40,7 +42,9 @@ def setting(report: Mapping[str, Any]) -> dict[str, str]:
     """The first cells of each row."""
     mesh = report["mesh"]
     data = report["devices"] // mesh["space"]
-    extras = [report["dtype"]] + ["remat"] * report["remat"] + ["ZeRO"] * mesh["shard_optimizer"]
+    extras = (
+        [report["dtype"]] + ["remat"] * bool(report["remat"]) + ["ZeRO"] * mesh["shard_optimizer"]
+    )
     return {
         "config, batch": f"{report['config']}, {report['batch_size']}",
         "topology, data x space": f"{report['topology']}, {data}x{mesh['space']}",

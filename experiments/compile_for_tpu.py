@@ -60,7 +60,7 @@ def main(_) -> None:
         "levels_split_by_image": [r for r in rows if r < config.mesh.min_rows],
         "mesh": config.mesh.to_dict(),
         "dtype": config.model.dtype,
-        "remat": config.model.get("remat", False),
+        "remat": config.model.get("remat", ()),
         **tpu_report.report(compiled, _TOPOLOGY.value, len(devices)),
     }
     text = json.dumps(report, indent=2)

@@ -1,6 +1,6 @@
 """The decoder's scales above the latent hierarchy, and the logits (Section 2; Fig. 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import haiku as hk
 import jax
@@ -22,7 +22,7 @@ class OutputDecoder(hk.Module):
         blocks_per_scale: int,
         convs_per_block: int,
         constrain: Constrain = unconstrained,
-        remat: bool = False,
+        remat: Collection[int] = (),
         name: str | None = None,
     ):
         """Args:
@@ -32,7 +32,8 @@ class OutputDecoder(hk.Module):
         block_channels: feature maps inside the residual branches, fine to coarse.
         blocks_per_scale: residual blocks of each scale.
         convs_per_block: 3x3 convolutions of each residual block.
-        constrain, remat: as for `ResidualScale`.
+        constrain: as for `ResidualScale`.
+        remat: the scales, 0 the finest, whose blocks the backward pass computes again.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -64,7 +65,7 @@ class OutputDecoder(hk.Module):
                 self.block_channels[scale],
                 self.convs_per_block,
                 self.constrain,
-                self.remat,
+                len(self.channels) - 1 - scale in self.remat,
                 name=f"scale_{scale}",
             )(features)
         return Conv2D(self.num_classes, 1, name="logits")(features).astype(jnp.float32)

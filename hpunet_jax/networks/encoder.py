@@ -1,6 +1,6 @@
 """The deterministic feature extractor of prior and posterior (Section 2; left half of Fig. 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import haiku as hk
 import jax
@@ -19,7 +19,7 @@ class Encoder(hk.Module):
         blocks_per_scale: int,
         convs_per_block: int,
         constrain: Constrain = unconstrained,
-        remat: bool = False,
+        remat: Collection[int] = (),
         name: str | None = None,
     ):
         """Args:
@@ -27,7 +27,8 @@ class Encoder(hk.Module):
         block_channels: feature maps inside the residual branches of each scale, fine to coarse.
         blocks_per_scale: residual blocks of each scale.
         convs_per_block: 3x3 convolutions of each residual block.
-        constrain, remat: as for `ResidualScale`.
+        constrain: as for `ResidualScale`.
+        remat: the scales, 0 the finest, whose blocks the backward pass computes again.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -56,7 +57,7 @@ class Encoder(hk.Module):
                 *widths,
                 self.convs_per_block,
                 self.constrain,
-                self.remat,
+                scale in self.remat,
                 name=f"scale_{scale}",
             )(features)
             outputs.append(features)

@@ -35,8 +35,8 @@ class HPUNetConfig:
       posterior_tail: whether the posterior has the blocks behind its last latents, as in the
         official code. Nothing is computed with them; they only count in the weight decay.
       dtype: "float32" or "bfloat16", of activations. Parameters, Gaussians and logits are float32.
-      remat: whether the backward pass computes the residual blocks again instead of keeping what
-        is inside of them.
+      remat: the scales, 0 the finest, whose residual blocks the backward pass computes again
+        instead of keeping what is inside of them.
     """
 
     image_channels: int = 1
@@ -52,7 +52,7 @@ class HPUNetConfig:
     log_std_bound: float = 10.0
     posterior_tail: bool = False
     dtype: str = "float32"
-    remat: bool = False
+    remat: tuple[int, ...] = ()
 
     def __post_init__(self):
         if not 1 <= len(self.latent_dims) < self.num_scales:
@@ -72,6 +72,11 @@ class HPUNetConfig:
                     f"model.{name} has {len(widths)} entries, but model.num_scales is "
                     f"{self.num_scales}: give one for each scale, or () for the default rule."
                 )
+        if wrong := set(self.remat or ()) - set(range(self.num_scales)):
+            raise ValueError(
+                f"model.remat names the scale {min(wrong)}, but there are the scales 0 (the finest) "
+                f"to {self.num_scales - 1}."
+            )
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"model.dtype must be float32 or bfloat16, not {self.dtype!r}.")
 
@@ -101,7 +106,7 @@ def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Networ
       A `Network`. Its `encode` gives the features of each processing scale, fine to coarse.
     """
     num_latent_scales = sum(dim > 0 for dim in config.latent_dims)
-    shared = {**config.widths, "constrain": constrain, "remat": config.remat}
+    shared = {**config.widths, "constrain": constrain, "remat": config.remat or ()}
     latent_arguments = {"latent_dims": config.latent_dims, "log_std_bound": config.log_std_bound}
 
     def encode(image):

@@ -1,6 +1,6 @@
 """The latent hierarchy interleaved with the U-Net's decoder (Section 2, Eqs. 1-4; Fig. 1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import haiku as hk
 import jax
@@ -70,7 +70,7 @@ class LatentHierarchy(hk.Module):
         log_std_bound: float,
         decode_last: bool = True,
         constrain: Constrain = unconstrained,
-        remat: bool = False,
+        remat: Collection[int] = (),
         name: str | None = None,
     ):
         """Args:
@@ -83,7 +83,8 @@ class LatentHierarchy(hk.Module):
         log_std_bound: log-standard-deviations are clipped to [-bound, bound].
         decode_last: whether the residual blocks above the finest latent scale exist. A posterior
             has no use for them.
-        constrain, remat: as for `ResidualScale`.
+        constrain: as for `ResidualScale`.
+        remat: the scales, 0 the finest, whose blocks the backward pass computes again.
         name: Haiku module name.
         """
         super().__init__(name=name)
@@ -130,7 +131,7 @@ class LatentHierarchy(hk.Module):
                 self.block_channels[scale + 1],
                 self.convs_per_block,
                 self.constrain,
-                self.remat,
+                len(self.channels) - 2 - scale in self.remat,
                 name=f"scale_{scale + 1}",
             )(features)
         return features, gaussians, latents

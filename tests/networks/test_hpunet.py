@@ -168,11 +168,19 @@ def test_rematerialisation_keeps_less_and_gives_the_same_gradients(
     tiny_model, plain_gradients, params, image, label
 ):
     expected, kept = plain_gradients
-    remat = {**tiny_model, "remat": True}
-    gradients, kept_less = gradients_and_kept_numbers(remat, params, image, label)
-    assert kept_less < 0.7 * kept
+    remat = [{**tiny_model, "remat": levels} for levels in ((0,), (0, 1, 2, 3))]
+    _, kept_less = gradients_and_kept_numbers(remat[0], params, image, label)
+    gradients, kept_least = gradients_and_kept_numbers(remat[1], params, image, label)
+    assert kept_least < kept_less < 0.9 * kept
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(gradients), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * np.abs(a).max())
+
+
+def test_a_level_that_does_not_exist_cannot_be_rematerialised(tiny_model):
+    with pytest.raises(
+        ValueError, match=r"model\.remat names the scale 4, .* 0 \(the finest\) to 3"
+    ):
+        build_network({**tiny_model, "remat": (0, 4)})
 
 
 def test_bfloat16_gradients_are_float32_and_as_near_as_8_bits_allow(
