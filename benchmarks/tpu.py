@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not reports:
         parser.error(f"{folder} holds no JSON file of experiments.compile_for_tpu.")
-    reports.sort(
-        key=lambda r: (r["config"], r["topology"], r["dtype"] != "float32", bool(r["remat"]))
-    )
+    reports.sort(key=lambda report: (report["config"], report["topology"], options(report)))
     for rows in (map(needs, reports), map(collectives, reports), map(times, reports)):
         print(markdown(list(rows)), end="\n\n")
 
@@ -42,14 +40,17 @@ def setting(report: Mapping[str, Any]) -> dict[str, str]:
     """The first cells of each row."""
     mesh = report["mesh"]
     data = report["devices"] // mesh["space"]
-    extras = (
-        [report["dtype"]] + ["remat"] * bool(report["remat"]) + ["ZeRO"] * mesh["shard_optimizer"]
-    )
     return {
         "config, batch": f"{report['config']}, {report['batch_size']}",
         "topology, data x space": f"{report['topology']}, {data}x{mesh['space']}",
-        "": ", ".join(extras),
+        "": ", ".join(options(report)),
     }
+
+
+def options(report: Mapping[str, Any]) -> list[str]:
+    """The dtype, and what is done to save memory."""
+    remat = [f"remat {','.join(map(str, report['remat']))}"] if report["remat"] else []
+    return [report["dtype"], *remat, *["ZeRO"] * report["mesh"]["shard_optimizer"]]
 
 
 def needs(report: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +63,6 @@ def needs(report: Mapping[str, Any]) -> dict[str, str]:
         "total GiB": f"{gib['total']:.2f} of {report['hbm_gib']:.0f}",
         "TFLOP": f"{report['tflop']:.3f}",
         "GiB accessed": f"{report['gib_accessed']:.1f}",
-        "compiled in": f"{report['compile_seconds']:.0f} s",
     }
 
 

@@ -74,8 +74,8 @@ class HPUNetConfig:
                 )
         if wrong := set(self.remat or ()) - set(range(self.num_scales)):
             raise ValueError(
-                f"model.remat names the scale {min(wrong)}, but there are the scales 0 (the finest) "
-                f"to {self.num_scales - 1}."
+                f"model.remat names the scale {max(wrong)}, but there are the scales 0 (finest) to "
+                f"{self.num_scales - 1}."
             )
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"model.dtype must be float32 or bfloat16, not {self.dtype!r}.")

@@ -177,9 +177,7 @@ def test_rematerialisation_keeps_less_and_gives_the_same_gradients(
 
 
 def test_a_level_that_does_not_exist_cannot_be_rematerialised(tiny_model):
-    with pytest.raises(
-        ValueError, match=r"model\.remat names the scale 4, .* 0 \(the finest\) to 3"
-    ):
+    with pytest.raises(ValueError, match=r"model\.remat names the scale 4, .* 0 \(finest\) to 3"):
         build_network({**tiny_model, "remat": (0, 4)})
 
 
