@@ -199,7 +199,7 @@ def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> di
 
 
 def estimate_seconds(result: Mapping[str, Any], num_devices: int | None = None) -> dict[str, float]:
-    """A roofline estimate of a step's time: not a measurement, and no step can be faster.
+    """A roofline estimate of a step's time, not a measurement.
 
     Args:
       result: what `report` returned.
@@ -209,7 +209,7 @@ def estimate_seconds(result: Mapping[str, Any], num_devices: int | None = None) 
     Returns:
       "compute", operations at the chip's peak rate; "memory", bytes at its memory's bandwidth;
       "communication", all collectives over one link, of which all-reduces send 2 (n - 1) / n of
-      their bytes; and "total": communication after the larger of the other two.
+      their bytes; and "total": the larger of the first two, then communication, not overlapped.
     """
     chip = CHIPS[result["topology"].partition(":")[0]]
     chips, n = result["chips_per_device"], num_devices or result["devices"]
