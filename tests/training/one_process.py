@@ -2,8 +2,8 @@
 
 import itertools
 import os
-import signal
 import sys
+import time
 
 import ml_collections
 import numpy as np
@@ -15,7 +15,7 @@ BATCH_SIZE = 4
 STEPS = 4
 
 
-def tiny_config(kappa=0.05):
+def tiny_config(kappa=0.05, steps=STEPS):
     """A network of two scales on unaugmented 8x8 crops, saved at every other step."""
     config = lidc_hpunet.get_config().unlock()
     config.data.augmentation = ml_collections.ConfigDict()
@@ -28,7 +28,7 @@ def tiny_config(kappa=0.05):
             "model.blocks_per_scale": 1,
             "model.convs_per_block": 1,
             "objective.kappa": kappa,
-            "training.steps": STEPS,
+            "training.steps": steps,
             "training.batch_size": BATCH_SIZE,
             "training.log_every": 1,
             "training.checkpoint_every": 2,
@@ -51,24 +51,26 @@ def batches(step, process_id=0, num_processes=1):
         yield {k: v[process_id * rows : (process_id + 1) * rows] for k, v in batch.items()}
 
 
-def main(port, num_processes, process_id, workdir, kappa, killed_at_step):
-    """Trains; the last process is killed when it should start step `killed_at_step`."""
+def main(port, num_processes, process_id, workdir, kappa, steps, signum, at_step):
+    """Trains; the last process sends itself a signal when it should start step `at_step`."""
 
     def batches_from(step):
         parts = batches(step, process_id, num_processes)
         for i, batch in enumerate(parts, start=step + 1):
-            if i == killed_at_step and process_id == num_processes - 1:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if i == at_step and process_id == num_processes - 1:
+                os.kill(os.getpid(), signum)
+            if 0 < at_step < i:
+                time.sleep(0.2)  # the signal is noticed within seconds
             yield batch
 
     processes.TIMEOUT_SECONDS = 10  # the test does not wait longer than it must
     processes.join(f"127.0.0.1:{port}", num_processes, process_id)
     try:
-        train(tiny_config(kappa), workdir, batches_from)
+        train(tiny_config(kappa, steps), workdir, batches_from)
     except (ValueError, ConnectionError) as error:
         sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    _, port, num_processes, process_id, workdir, kappa, killed = sys.argv
-    main(int(port), int(num_processes), int(process_id), workdir, float(kappa), int(killed))
+    _, port, num_processes, process_id, workdir, kappa, *others = sys.argv
+    main(int(port), int(num_processes), int(process_id), workdir, float(kappa), *map(int, others))

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.training import processes, train
 from tests.training import one_process
 
@@ -26,7 +27,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def start(workdir, kappas, killed_at_step=0):
+def start(workdir, kappas, steps=one_process.STEPS, signum=0, at_step=0):
     """Starts one process for each kappa; together they have four devices."""
     port, count = free_port(), len(kappas)
     environment = {
@@ -39,7 +40,7 @@ def start(workdir, kappas, killed_at_step=0):
     return [
         subprocess.Popen(
             [sys.executable, "-m", PROGRAM]
-            + [str(v) for v in (port, count, i, workdir, kappa, killed_at_step)],
+            + [str(v) for v in (port, count, i, workdir, kappa, steps, int(signum), at_step)],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
@@ -51,7 +52,7 @@ def start(workdir, kappas, killed_at_step=0):
 
 
 def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path):
-    *survivors, lost = start(tmp_path / "parts", (0.05,) * 4, killed_at_step=3)
+    *survivors, lost = start(tmp_path / "parts", (0.05,) * 4, signum=signal.SIGKILL, at_step=3)
     assert lost.wait(timeout=120) == -signal.SIGKILL
     before = time.monotonic()
     messages = [survivor.communicate(timeout=60)[1] for survivor in survivors]
@@ -74,6 +75,14 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path)
     for run in ("whole", "parts"):
         with (tmp_path / run / "metrics.csv").open(newline="") as file:
             assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_sigterm_to_one_process_makes_all_save_the_same_step_and_end(tmp_path):
+    for process in start(tmp_path, (0.05,) * 2, steps=200, signum=signal.SIGTERM, at_step=3):
+        _, message = process.communicate(timeout=120)
+        assert process.returncode == 0, message[-2000:]
+    with Checkpoints(tmp_path) as checkpoints:
+        assert 3 <= checkpoints.steps()[-1] < 200
 
 
 def test_processes_with_different_configs_are_refused_before_anything_is_written(tmp_path):
