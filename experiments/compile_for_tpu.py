@@ -47,7 +47,8 @@ def main(_) -> None:
     start = time.monotonic()
     compiled = tpu_report.compile_step(config, shapes, devices)
     seconds = time.monotonic() - start
-    rows = meshes.rows_of_levels(config.data.crop[0], 2 ** (config.model.num_scales - 1))
+    levels = meshes.rows_of_levels(config.data.crop[0], 2 ** (config.model.num_scales - 1))
+    by_row = [rows for rows in levels if meshes.is_split_by_row(rows, config.mesh.min_rows)]
     config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
     report = {
         "command": "python -m experiments.compile_for_tpu " + " ".join(sys.argv[1:]),
@@ -56,8 +57,8 @@ def main(_) -> None:
         "config": config_name,
         "batch_size": config.training.batch_size,
         "image": list(config.data.crop),
-        "levels_split_by_row": [r for r in rows if r >= config.mesh.min_rows],
-        "levels_split_by_image": [r for r in rows if r < config.mesh.min_rows],
+        "levels_split_by_row": by_row,
+        "levels_split_by_image": levels[len(by_row) :],
         "mesh": config.mesh.to_dict(),
         "dtype": config.model.dtype,
         "remat": config.model.get("remat", ()),

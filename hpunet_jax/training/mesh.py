@@ -87,11 +87,16 @@ def by_level(mesh: Mesh, min_rows: int) -> Constrain:
     """
 
     def constrain(features: jax.Array) -> jax.Array:
-        rows = features.shape[1]
-        layout = by_image_and_row(mesh) if rows >= min_rows else by_image(mesh)
+        by_row = is_split_by_row(features.shape[1], min_rows)
+        layout = by_image_and_row(mesh) if by_row else by_image(mesh)
         return jax.lax.with_sharding_constraint(features, layout)
 
     return constrain
+
+
+def is_split_by_row(rows: int, min_rows: int) -> bool:
+    """Whether `by_level` splits features with so many rows by image and row, not by image alone."""
+    return rows >= min_rows
 
 
 def check_batch(mesh: Mesh, batch_size: int) -> None:
@@ -115,7 +120,7 @@ def check_rows(mesh: Mesh, height: int, size_multiple: int, min_rows: int) -> No
     """
     space = mesh.shape["space"]
     for rows in rows_of_levels(height, size_multiple):
-        if rows % space and (rows >= min_rows or rows == height):
+        if rows % space and (is_split_by_row(rows, min_rows) or rows == height):
             raise ValueError(
                 f"images of {height} rows (data.crop) cannot be split over mesh.space={space} "
                 f"devices: their level of {rows} rows does not divide evenly. Choose a smaller "
