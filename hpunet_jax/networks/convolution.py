@@ -41,7 +41,9 @@ class Conv2D(hk.Module):
             padding="SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
-        return out + b.astype(features.dtype)
+        # Added in float32: the gradient of b sums over all positions, and CPUs sum bfloat16 in
+        # bfloat16, which stops growing after a few hundred terms.
+        return (out.astype(jnp.float32) + b).astype(features.dtype)
 
 
 def down_sample(features: jax.Array) -> jax.Array:

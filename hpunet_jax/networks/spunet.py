@@ -88,7 +88,7 @@ def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Networ
     def combine(features, z):
         """Logits [B, H, W, C] of features [B, H, W, c] and latents [B, 1, 1, latent_dim]."""
         everywhere = (*features.shape[:3], config.latent_dim)
-        z = jnp.broadcast_to(z.astype(features.dtype), everywhere)
+        z = jnp.broadcast_to(z, everywhere).astype(features.dtype)  # summed over in float32
         features = jnp.concatenate([features, z], axis=-1)
         for i in range(config.final_convs - 1):
             conv = Conv2D(config.base_channels, 1, name=f"combine_{i}")

@@ -193,6 +193,18 @@ def test_bfloat16_gradients_are_float32_and_as_near_as_8_bits_allow(
     assert 1e-5 < np.linalg.norm(b - a) / np.linalg.norm(a) < 0.05
 
 
+def test_bfloat16_sums_the_gradients_of_biases_over_all_positions_in_float32(tiny_model):
+    model = {**tiny_model, "dtype": "bfloat16"}
+    image, label = jnp.ones((4, 64, 64, 1)) / 2, jnp.zeros((4, 64, 64), jnp.int32)
+    network = build_network(model)
+
+    def total(params):
+        return jnp.sum(network.train_outputs(params, keys(0, 4), image, label).logits)
+
+    gradients = jax.grad(total)(network.init(jax.random.key(0)))
+    np.testing.assert_allclose(gradients["output_decoder/logits"]["b"], 4 * 64 * 64, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

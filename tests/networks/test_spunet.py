@@ -130,6 +130,19 @@ def test_bfloat16_computes_gaussians_and_logits_in_float32(params, image, label)
     assert network.encode(params, image).unet.dtype == jnp.bfloat16
 
 
+def test_bfloat16_sums_the_gradients_of_latents_over_all_pixels_in_float32(params):
+    image, latents = jnp.ones((1, 64, 64, 1)) / 2, jnp.ones((1, 1, 1, 2))
+
+    def gradient(dtype):
+        network = build_network({**MODEL, "dtype": dtype})
+        features = network.encode(params, image)
+        return jax.grad(lambda z: network.sample(params, features, None, latents=[z]).logits.sum())
+
+    np.testing.assert_allclose(
+        gradient("bfloat16")(latents), gradient("float32")(latents), rtol=0.05
+    )
+
+
 @pytest.mark.parametrize("field", ["num_scales", "latent_dim", "final_convs"])
 def test_a_config_that_does_not_fit_is_refused_by_name(field):
     with pytest.raises(ValueError, match=f"model.{field} must be 1 or more"):
