@@ -1,6 +1,8 @@
 """Several processes as one run: how they meet, agree and end together."""
 
+import atexit
 import contextlib
+import faulthandler
 import hashlib
 import os
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ def join(
     given = (coordinator, num_processes, process_id)
     if all(value is None for value in given):
         if detect or _announced(os.environ):
-            jax.distributed.initialize(**_timeouts())
+            _initialize()
         return
     if None in given:
         raise ValueError(
@@ -53,7 +55,7 @@ def join(
             f"--process_id={process_id} does not fit --num_processes={num_processes}: processes "
             f"are numbered from 0 to {num_processes - 1}."
         )
-    jax.distributed.initialize(coordinator, num_processes, process_id, **_timeouts())
+    _initialize(coordinator, num_processes, process_id)
 
 
 def _announced(environment) -> bool:
@@ -62,9 +64,15 @@ def _announced(environment) -> bool:
     return slurm_tasks > 1 or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
-def _timeouts() -> dict[str, int]:
-    names = ("heartbeat_timeout_seconds", "shutdown_timeout_seconds")
-    return dict.fromkeys(names, TIMEOUT_SECONDS)
+def _initialize(*given: str | int) -> None:
+    jax.distributed.initialize(
+        *given,
+        heartbeat_timeout_seconds=TIMEOUT_SECONDS,
+        shutdown_timeout_seconds=TIMEOUT_SECONDS,
+    )
+    # At exit the runtime waits for the other processes and takes its connections down. On rare
+    # occasions it never returns; then this ends the process, and says where it was.
+    atexit.register(faulthandler.dump_traceback_later, 1.5 * TIMEOUT_SECONDS, exit=True)
 
 
 def check_same_config(config: ml_collections.ConfigDict) -> None:

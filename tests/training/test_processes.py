@@ -93,6 +93,21 @@ def test_processes_with_different_configs_are_refused_before_anything_is_written
     assert not (tmp_path / "new").exists()
 
 
+def test_a_process_that_hangs_at_its_exit_is_ended_and_says_where():
+    program = f"""
+import atexit, time
+from hpunet_jax.training import processes
+atexit.register(time.sleep, 60)  # runs after what join registers
+processes.TIMEOUT_SECONDS = 2
+processes.join("127.0.0.1:{free_port()}", 1, 0)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, cwd=ROOT, text=True, timeout=30
+    )
+    assert result.returncode == 1
+    assert "Timeout" in result.stderr
+
+
 def test_the_flags_of_a_process_belong_together():
     with pytest.raises(ValueError, match="give all three"):
         processes.join("localhost:1234", 2)
