@@ -28,21 +28,11 @@ def measure(keep: bool, steps: int) -> dict[str, float]:
     import numpy as np
 
     from configs import demo
-    from hpunet_jax.networks import build_network
-    from hpunet_jax.objectives import build_objective
-    from hpunet_jax.training import build_train_step, init_state, mesh
-    from hpunet_jax.training.loop import build_draw_batch
-    from hpunet_jax.training.optimizer import build_optimizer
+    from hpunet_jax.training import mesh, set_up
 
     config = demo.get_config()
-    devices = mesh.build_mesh(config.mesh.data, config.mesh.space)
-    network, objective = build_network(config.model), build_objective(config.objective)
-    optimizer = build_optimizer(config.optimizer, config.training.steps)
-    step = build_train_step(
-        config, network, objective, optimizer, build_draw_batch(config), devices
-    )
-    state = init_state(jax.random.key(0), network, objective, optimizer)
-    state = jax.device_put(state, mesh.replicated(devices))
+    setup = set_up(config)
+    state = setup.init_state(jax.random.key(0))
     rng = np.random.default_rng(0)
     shape = (config.training.batch_size, 180, 180)
     examples = {
@@ -54,7 +44,7 @@ def measure(keep: bool, steps: int) -> dict[str, float]:
         if i == 2:  # the first compiles, the second finds its memory
             faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         start = time.perf_counter()
-        state, metrics = step(state, mesh.to_devices(devices, examples))
+        state, metrics = setup.step(state, mesh.to_devices(setup.mesh, examples))
         jax.block_until_ready(metrics)
         seconds.append(time.perf_counter() - start)
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hpunet_jax.files import write_aside
-from hpunet_jax.training.loop import build_draw_batch
+from hpunet_jax.training.setup import build_draw_batch
 
 
 class Case(NamedTuple):

@@ -22,6 +22,7 @@ from ml_collections import config_flags
 
 from experiments import program
 from hpunet_jax.files import write_aside
+from hpunet_jax.networks import build_network
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import tpu_report
 
@@ -47,6 +48,8 @@ def main(_) -> None:
     start = time.monotonic()
     compiled = tpu_report.compile_step(config, shapes, devices)
     seconds = time.monotonic() - start
+    parameters = jax.tree.leaves(build_network(config.model).param_shapes())
+    updates = {x.shape for x in parameters} if config.mesh.shard_optimizer else ()
     levels = meshes.rows_of_levels(config.data.crop[0], 2 ** (config.model.num_scales - 1))
     by_row = [rows for rows in levels if meshes.is_split_by_row(rows, config.mesh.min_rows)]
     config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
@@ -62,7 +65,7 @@ def main(_) -> None:
         "mesh": config.mesh.to_dict(),
         "dtype": config.model.dtype,
         "remat": config.model.get("remat", ()),
-        **tpu_report.report(compiled, _TOPOLOGY.value, len(devices)),
+        **tpu_report.report(compiled, _TOPOLOGY.value, len(devices), updates),
     }
     text = json.dumps(report, indent=2)
     name = _NAME.value or f"{config_name}-{_TOPOLOGY.value.replace(':', '-')}"

@@ -24,7 +24,7 @@ def main(_) -> None:
 
     from hpunet_jax.data import pipeline
     from hpunet_jax.figures import batch_figure, save_figure
-    from hpunet_jax.training.loop import build_draw_batch
+    from hpunet_jax.training.setup import build_draw_batch
 
     config = _CONFIG.value
     builder = pipeline.open_data_set(config)

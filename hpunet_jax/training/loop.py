@@ -13,17 +13,15 @@ from absl import logging
 from tqdm import tqdm
 
 from hpunet_jax import config as configs
-from hpunet_jax.augmentation import Augmentation, Extrapolation, hide_batch, training_batch
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.networks import build_network, check_image_shape, check_unit_interval
-from hpunet_jax.objectives import build_objective
+from hpunet_jax.networks import check_unit_interval
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import processes
 from hpunet_jax.training.metrics_log import MetricsLog
-from hpunet_jax.training.optimizer import build_optimizer, build_schedule
+from hpunet_jax.training.optimizer import build_schedule
 from hpunet_jax.training.preemption import Preemption
-from hpunet_jax.training.state import TrainState, init_state, state_layout
-from hpunet_jax.training.step import build_train_step
+from hpunet_jax.training.setup import set_up
+from hpunet_jax.training.state import TrainState
 
 # A resumed run may be longer, report or evaluate differently, and run on other devices or with
 # another use of their memory.
@@ -72,56 +70,17 @@ def train(
       ConnectionError: if another process is lost.
     """
     processes.check_same_config(config)
-    mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
-    meshes.check_batch(mesh, config.training.batch_size)
-    network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))
-    crop = config.data.crop
-    check_image_shape(network, (*crop, config.model.image_channels), "data.crop")
-    meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)
-    objective = build_objective(config.objective)
-    optimizer = build_optimizer(config.optimizer, config.training.steps)
-    step_function = build_train_step(
-        config, network, objective, optimizer, build_draw_batch(config), mesh
-    )
-
+    setup = set_up(config, devices)
     with Checkpoints(workdir, keep=config.training.keep_checkpoints) as checkpoints:
-        state = init_state(jax.random.key(config.training.seed), network, objective, optimizer)
-        state = jax.device_put(state, state_layout(state, mesh, config.mesh.shard_optimizer))
+        state = setup.init_state(jax.random.key(config.training.seed))
         if checkpoints.steps():
             state = resume(checkpoints, config, state)
         start = int(state.step)
         first = jax.process_index() == 0
         with MetricsLog(workdir, start) if first else contextlib.nullcontext() as log:
-            run = _Run(config, mesh, step_function, checkpoints, log)
+            run = _Run(config, setup.mesh, setup.step, checkpoints, log)
             with processes.naming_lost_processes():
                 return run(state, start, batches_from(start))
-
-
-def build_draw_batch(config: ml_collections.ConfigDict):
-    """The function (key, examples) -> `Batch` that the `data` section of a config describes."""
-    augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
-    extrapolation = Extrapolation.from_config(config.data.get("extrapolation", None))
-    model = config.model
-
-    def draw_batch(key, examples):
-        batch = training_batch(
-            key,
-            examples,
-            augmentation,
-            config.data.get("num_ids", None),
-            num_classes=model.num_classes,
-        )
-        if extrapolation is None:
-            return batch
-        return hide_batch(
-            jax.random.fold_in(key, 1),
-            batch,
-            extrapolation,
-            num_classes=model.num_classes,
-            model_channels=model.image_channels,
-        )
-
-    return draw_batch
 
 
 def resume(

@@ -12,7 +12,7 @@ from hpunet_jax.augmentation import Batch
 from hpunet_jax.networks import Network
 from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss, weight_decay
 from hpunet_jax.training.mesh import by_image, by_image_and_row, replicated
-from hpunet_jax.training.state import Trainable, TrainState, state_layout, state_shapes
+from hpunet_jax.training.state import Trainable, TrainState
 
 Examples = Mapping[str, jax.Array]
 Metrics = Mapping[str, jax.Array]
@@ -83,6 +83,7 @@ def build_train_step(
     optimizer: optax.GradientTransformation,
     draw_batch: Callable[[jax.Array, Examples], Batch],
     mesh: Mesh,
+    layout: TrainState,
 ) -> Callable[[TrainState, Examples], tuple[TrainState, Metrics]]:
     """Builds the jitted training step; the same one serves one device and many.
 
@@ -90,13 +91,14 @@ def build_train_step(
     run continues as if it had never stopped. The state is donated.
 
     Args:
-      config: the whole config; used are `objective.top_k`, `optimizer.weight_decay`,
-        `training.seed` and `mesh.shard_optimizer`.
+      config: the whole config; used are `objective.top_k`, `optimizer.weight_decay` and
+        `training.seed`.
       network: the network.
       objective: the objective.
       optimizer: the optimizer.
       draw_batch: (key, examples) -> `Batch`: draws targets and augments.
       mesh: the device mesh.
+      layout: how the state lies on it, from `state_layout`.
 
     Returns:
       (state, examples) -> (next state, metrics as float32 scalars).
@@ -117,14 +119,12 @@ def build_train_step(
         gradients, (objective_state, metrics) = jax.grad(batch_loss, has_aux=True)(
             state.params, state.objective, batch, loss_key, **loss_arguments
         )
-        with jax.named_scope("optimizer"):
-            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
-            params = optax.apply_updates(state.params, updates)
+        # With a split optimizer, the compiler would carry its split into the backward pass.
+        gradients = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
         metrics = {**metrics, "gradient_norm": optax.global_norm(gradients.network)}
         next_state = TrainState(state.step + 1, params, optimizer_state, objective_state)
         return next_state, jax.tree.map(jnp.float32, metrics)
 
-    layout = state_layout(
-        state_shapes(network, objective, optimizer), mesh, config.mesh.shard_optimizer
-    )
     return jax.jit(step, donate_argnums=0, out_shardings=(layout, replicated(mesh)))

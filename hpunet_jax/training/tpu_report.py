@@ -9,20 +9,15 @@ import collections
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 from jax.experimental import topologies
 
-from hpunet_jax.networks import build_network, check_image_shape
-from hpunet_jax.objectives import build_objective
 from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training.loop import build_draw_batch
-from hpunet_jax.training.optimizer import build_optimizer
-from hpunet_jax.training.state import state_layout, state_shapes
-from hpunet_jax.training.step import build_train_step
+from hpunet_jax.training.setup import set_up
 
 
 class Chip(NamedTuple):
@@ -54,11 +49,13 @@ class Collective(NamedTuple):
 
     Attributes:
       kind: "all-gather", "all-reduce", "all-to-all", "collective-permute" or "reduce-scatter".
-      bytes: size of its result on one core.
+      shape: shape of its result on one core; of several, that of the largest.
+      bytes: size of its results on one core.
       name: the operation of the model that it belongs to; "" if the compiler does not say.
     """
 
     kind: str
+    shape: tuple[int, ...]
     bytes: int
     name: str
 
@@ -75,16 +72,18 @@ def collectives(program: str) -> Iterator[Collective]:
     for line in program.splitlines():
         if (match := _INSTRUCTION.search(line)) is None:
             continue
-        sizes = [_num_bytes(array) for array in _ARRAY.finditer(match["shape"])]
+        arrays = [_bytes_and_shape(array) for array in _ARRAY.finditer(match["shape"])]
+        largest, shape = max(arrays, default=(0, ()))
         # What starts asynchronously has operands beside results; the result is the largest.
-        size = max(sizes, default=0) if f"{match['kind']}-start(" in line else sum(sizes)
+        total = largest if f"{match['kind']}-start(" in line else sum(size for size, _ in arrays)
         name = _NAME.search(line)
-        yield Collective(match["kind"], size, name["name"] if name else "")
+        yield Collective(match["kind"], shape, total, name["name"] if name else "")
 
 
-def _num_bytes(array: re.Match[str]) -> int:
+def _bytes_and_shape(array: re.Match[str]) -> tuple[int, tuple[int, ...]]:
     bits = 8 if array["type"] == "pred" else int(array["type"].lstrip("bsuf"))
-    return math.prod(int(n) for n in array["sizes"].split(",") if n) * bits // 8
+    shape = tuple(int(n) for n in array["sizes"].split(",") if n)
+    return math.prod(shape) * bits // 8, shape
 
 
 def topology_devices(topology: str) -> list[jax.Device]:
@@ -132,40 +131,33 @@ def compile_step(
     Raises:
       ValueError: if the mesh, the batch or the image does not fit the devices.
     """
-    mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
-    batch_size, crop = config.training.batch_size, config.data.crop
-    meshes.check_batch(mesh, batch_size)
-    network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))
-    check_image_shape(network, (*crop, config.model.image_channels), "data.crop")
-    meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)
-    objective = build_objective(config.objective)
-    optimizer = build_optimizer(config.optimizer, config.training.steps)
-    step = build_train_step(config, network, objective, optimizer, build_draw_batch(config), mesh)
-
-    def lying(layout):
-        return lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout)
-
-    shapes = state_shapes(network, objective, optimizer)
-    layout = state_layout(shapes, mesh, config.mesh.shard_optimizer)
-    state = jax.tree.map(lambda x, where: lying(where)(x), shapes, layout)
+    setup = set_up(config, devices)
     examples = {
-        name: lying(meshes.by_image(mesh))(jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype))
+        name: jax.ShapeDtypeStruct(
+            (config.training.batch_size, *x.shape), x.dtype, sharding=meshes.by_image(setup.mesh)
+        )
         for name, x in example_shapes.items()
     }
-    return step.lower(state, examples).compile()
+    return setup.step.lower(setup.state_shapes(), examples).compile()
 
 
-def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> dict[str, Any]:
+def report(
+    compiled: jax.stages.Compiled,
+    topology: str,
+    num_devices: int,
+    updates: Collection[tuple[int, ...]] = (),
+) -> dict[str, Any]:
     """What one device (a core of v4, a chip of v5e) needs for a step.
 
     Args:
       compiled: the compiled step.
       topology: the topology, such as "v4:4x4x4".
       num_devices: number of its devices.
+      updates: shapes of what may be gathered: with a split optimizer, the parameters' updates.
 
     Returns:
-      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and by name
-      the all-gathers of activations: of everything but what belongs to the optimizer.
+      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and one by
+      one the all-gathers of activations: of all shapes but those in `updates`.
     """
     generation, _, shape = topology.partition(":")
     chips_per_device = math.prod(map(int, shape.split("x"))) / num_devices
@@ -193,7 +185,7 @@ def report(compiled: jax.stages.Compiled, topology: str, num_devices: int) -> di
         "gib_accessed": cost["bytes accessed"] / 2**30,
         "collectives": dict(by_kind),
         "all_gathers": [
-            c._asdict() for c in found if c.kind == "all-gather" and "optimizer" not in c.name
+            c._asdict() for c in found if c.kind == "all-gather" and c.shape not in updates
         ],
     }
 

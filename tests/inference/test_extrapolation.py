@@ -10,7 +10,7 @@ from hpunet_jax.augmentation.extrapolation import hide, num_channels, visible_in
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.inference.model import Model, as_unit_images
 from hpunet_jax.networks import build_network
-from hpunet_jax.training.loop import build_draw_batch
+from hpunet_jax.training.setup import build_draw_batch
 
 
 @pytest.fixture(scope="module")

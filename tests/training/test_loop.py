@@ -12,8 +12,8 @@ import pytest
 from hpunet_jax import load
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 from hpunet_jax.training import train as train_on
-from hpunet_jax.training.loop import build_draw_batch
 from hpunet_jax.training.metrics_log import FILE_NAME
+from hpunet_jax.training.setup import build_draw_batch
 
 
 @pytest.fixture

@@ -9,13 +9,8 @@ import optax
 import pytest
 
 from configs import cityscapes_hpunet, lidc_hpunet, snemi3d_hpunet
-from hpunet_jax.networks import build_network
-from hpunet_jax.objectives import build_objective
-from hpunet_jax.training import build_train_step, init_state
 from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training.loop import build_draw_batch
-from hpunet_jax.training.optimizer import build_optimizer
-from hpunet_jax.training.state import state_layout
+from hpunet_jax.training import set_up
 
 CONFIGS = {"lidc": lidc_hpunet, "snemi3d": snemi3d_hpunet, "cityscapes": cityscapes_hpunet}
 # Levels of 16 and 8 rows are split by row, the one of 4 rows by image.
@@ -64,24 +59,18 @@ def random_examples(task):
     return {**examples, "semantic": semantic, "cars": cars}
 
 
-def compiled_step(config, mesh, examples):
-    network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))
-    objective = build_objective(config.objective)
-    optimizer = build_optimizer(config.optimizer, config.training.steps)
-    step = build_train_step(config, network, objective, optimizer, build_draw_batch(config), mesh)
-    state = init_state(jax.random.key(0), network, objective, optimizer)
-    state = jax.device_put(state, state_layout(state, mesh, config.mesh.shard_optimizer))
-    arguments = state, meshes.to_devices(mesh, examples)
-    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return step.lower(*arguments).compile(quick), arguments
-
-
 @functools.cache
 def first_step(task, data, space, shard_optimizer=False):
     """Metrics, gradients and parameters of the first step, and the program behind them."""
     config = tiny(task, shard_optimizer)
-    mesh = meshes.build_mesh(data, space, jax.devices()[: data * space])
-    step, arguments = compiled_step(config, mesh, random_examples(task))
+    config.unlock().mesh.update(data=data, space=space)
+    setup = set_up(config, jax.devices()[: data * space])
+    arguments = (
+        setup.init_state(jax.random.key(0)),
+        meshes.to_devices(setup.mesh, random_examples(task)),
+    )
+    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    step = setup.step.lower(*arguments).compile(quick)
     state, metrics = step(*arguments)
     first_moment = optax.tree_utils.tree_get(state.optimizer, "mu")
     gradients = jax.tree.map(lambda m: m / (1 - config.optimizer.b1), first_moment)
@@ -107,13 +96,14 @@ def test_every_split_gives_the_step_of_one_device(task, data, space):
     assert ("collective-permute" in program) == (space > 1)  # rows are exchanged at the seams
 
 
-def test_a_split_optimizer_gives_the_same_step_and_a_part_of_its_state_to_each_device():
+def test_a_split_optimizer_gives_the_same_step_and_a_part_of_its_state_to_each_device(monkeypatch):
+    monkeypatch.setattr(meshes, "MIN_SPLIT", 16)
     expected, _ = first_step("lidc", 1, 1)
     split, _ = first_step("lidc", 4, 2, shard_optimizer=True)
     assert_same(expected, split)
 
     mesh = meshes.build_mesh(4, 2, jax.devices()[:8])
-    for shape, part in (((3, 3, 8, 4), (3, 3, 2, 4)), ((6,), (6,)), ((), ())):
+    for shape, part in (((3, 3, 8, 4), (3, 3, 2, 4)), ((18,), (18,)), ((8,), (8,)), ((), ())):
         assert meshes.over_data(mesh, shape).shard_shape(shape) == part
 
 

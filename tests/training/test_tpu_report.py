@@ -39,9 +39,9 @@ TPU_PROGRAM = """
 
 def test_collectives_are_read_with_kind_bytes_and_name():
     assert list(collectives(TPU_PROGRAM)) == [
-        Collective("all-gather", 8 * 3 * 4, ""),
-        Collective("collective-permute", 4 * 2, "jit(f)/scale_3"),
-        Collective("all-reduce", 4 + 2 * 4, ""),
+        Collective("all-gather", (8, 3), 8 * 3 * 4, ""),
+        Collective("collective-permute", (4,), 4 * 2, "jit(f)/scale_3"),
+        Collective("all-reduce", (2,), 4 + 2 * 4, ""),
     ]
 
 
