@@ -110,11 +110,14 @@ def draw_instances(model: hpunet_jax.Model, examples: dict[str, np.ndarray]):
         for number in trange(len(images), desc="cluster", unit="image")
     ]
     rebuilt = model.reconstruct(images, np.maximum(labels, 0))
+    mean = {"prior mean": model.sample(images, 1, scales=[])}
     return {
         "instances.png": instance_figure(
             images, labels, rebuilt, np.stack(instances), everything, palette, names
         ),
-        "scales.png": scales_figure(images, samples, palette=palette),
+        "scales.png": scales_figure(
+            images, {"all scales": everything, **mean, **samples}, palette=palette
+        ),
     }
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.ndimage
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from hpunet_jax.figures import panels
 from hpunet_jax.figures.palettes import NO_LABEL, instance_palette, paint
@@ -16,6 +18,7 @@ _WIDE = 1.5  # images wider than this have their samples below, four in a row
 _IN_A_ROW = 6
 _LEGEND = 0.22
 _LEGEND_COLUMNS = 8
+_DETAIL = 200 / 512  # of the height: Fig. 6 enlarges 200x200 of 512x1024 pixels
 
 
 def instance_figure(
@@ -30,9 +33,11 @@ def instance_figure(
 ) -> Figure:
     """Each image with its labels, their reconstruction, the clustered instances, and samples.
 
-    Images about as wide as high have all panels in one row; wide ones have their samples below.
-    Instances are numbered anew for each image: the colours of the clusters have nothing to do with
-    those of the labels. They lie on black where the background is black, else over the image.
+    Images about as wide as high have all panels in one row; wide ones have their samples below,
+    and if labels have names, a last row enlarges where the named classes of the samples differ
+    most (different labels of cars are one class). Instances are numbered anew for each image: the
+    colours of the clusters have nothing to do with those of the labels. They lie on black where
+    the background is black, else over the image.
 
     Args:
       images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
@@ -63,7 +68,10 @@ def instance_figure(
     places = _places(images, len(samples))
     legend = [] if names is None else _legend(names, palette, [labels, reconstructions, samples])
     rows = -(-len(legend) // _LEGEND_COLUMNS)
-    sheet = Sheet(TITLE + len(images) * places.block + MARGIN + rows * _LEGEND)
+    detail = find_detail(samples, names) if places.below and names is not None else None
+    detail_top = TITLE + len(images) * places.block
+    detail_height = 0.0 if detail is None else TITLE + _detail_cell(places, len(samples))
+    sheet = Sheet(detail_top + detail_height + MARGIN + rows * _LEGEND)
     for number, title in enumerate(COLUMNS):
         sheet.text(places.lead(number) + places.cell / 2, TITLE - 0.11, title)
     if not places.below:
@@ -85,9 +93,79 @@ def instance_figure(
         behind = image if palette[0].any() else None
         _draw_instances(panel(places.lead(3)), instances[number], behind)
         for index, sample in enumerate(samples[:, number]):
-            panels.draw_labels(panel(*places.sample(index)), sample, palette)
+            axes = panel(*places.sample(index))
+            panels.draw_labels(axes, sample, palette)
+            if detail is not None and detail.image == number:
+                detail.draw_frame(axes)
+    if detail is not None:
+        painted = [paint(m[detail.image], palette) for m in (labels, *samples)]
+        shown = [panels.unit_image(images[detail.image]), *painted]
+        _draw_detail(sheet, places, detail_top, [detail.cut(picture) for picture in shown])
     _draw_legend(sheet, legend, sheet.height - rows * _LEGEND)
     return sheet.figure
+
+
+class Detail(NamedTuple):
+    """A square part of an image.
+
+    Attributes:
+      image: number of the image.
+      top: its first row.
+      left: its first column.
+      size: its rows and columns.
+    """
+
+    image: int
+    top: int
+    left: int
+    size: int
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """The part of [H, W, ...]."""
+        return picture[self.top : self.top + self.size, self.left : self.left + self.size]
+
+    def draw_frame(self, axes: Axes) -> None:
+        """Shows where it lies in the whole."""
+        corner = (self.left - 0.5, self.top - 0.5)
+        style = {"fill": False, "edgecolor": "white", "linewidth": 1.0}
+        axes.add_patch(Rectangle(corner, self.size, self.size, **style))
+
+
+def find_detail(samples: np.ndarray, names: Sequence[str]) -> Detail:
+    """The square in which the classes of the samples differ most, a quarter of an image or less.
+
+    Args:
+      samples: integers [N, B, H, W].
+      names: the class of each label; labels of the same name are the same class.
+
+    Returns:
+      The part of one of the images.
+    """
+    number_of_name = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    classes = np.array([number_of_name[name] for name in names])[samples]
+    deviation = panels.standard_deviation(classes, None)
+    size = max(1, round(_DETAIL * deviation.shape[1]))
+    mean = scipy.ndimage.uniform_filter(deviation, (0, size, size))
+    half = size // 2
+    inside = mean[:, half : half + mean.shape[1] - size + 1, half : half + mean.shape[2] - size + 1]
+    return Detail(*map(int, np.unravel_index(inside.argmax(), inside.shape)), size)
+
+
+def _detail_cell(places: "_Places", num_samples: int) -> float:
+    return (panels.WIDTH - MARGIN - places.left - (num_samples + 1) * GAP) / (num_samples + 2)
+
+
+def _draw_detail(
+    sheet: Sheet, places: "_Places", top: float, pictures: Sequence[np.ndarray]
+) -> None:
+    cell = _detail_cell(places, len(pictures) - 2)
+    sheet.row_label(places.left, top + TITLE, cell, "detail")
+    titles = ("image", "ground truth", *["sample"] * (len(pictures) - 2))
+    for column, (title, picture) in enumerate(zip(titles, pictures, strict=True)):
+        left = places.left + column * (cell + GAP)
+        sheet.text(left + cell / 2, top + TITLE - 0.06, title, fontsize=7.5)
+        axes = sheet.panel(left, top + TITLE, cell, cell)
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
 
 
 def _draw_instances(axes: Axes, instances: np.ndarray, behind: np.ndarray | None) -> None:

@@ -26,6 +26,8 @@ def scales_figure(
 ) -> Figure:
     """Each image with one row of samples, and their deviation, for each choice of latent scales.
 
+    A row may have a single sample, such as the prior mean (Fig. 15 b): then without deviation.
+
     Args:
       images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
       samples: {name of the row: integers [N, B, H, W]}, e.g. of `Model.sample` with all scales,
@@ -56,7 +58,7 @@ def scales_figure(
     colours = GRADER_COLOURS if several_classes else (SAMPLE_COLOUR,)
 
     num_rows, (num_images, height, width) = len(samples), images.shape[:3]
-    columns = min(num_shown, *(len(labels) for labels in samples.values()))
+    columns = min(num_shown, max(len(labels) for labels in samples.values()))
     image_cells = min(num_rows, 3)
     label = 1.7 * LABEL  # two lines
     gaps = (columns + image_cells - 2) * GAP + 2 * GROUP_GAP + label + 2 * MARGIN
@@ -78,12 +80,14 @@ def scales_figure(
         for row, (name, labels) in enumerate(samples.items()):
             row_top = top + row * (tall + GAP)
             sheet.row_label(at_samples, row_top, tall, name)
-            for column in range(columns):
+            for column in range(min(columns, len(labels))):
                 axes = sheet.panel(at_samples + column * (cell + GAP), row_top, cell, tall)
                 if palette is None:
                     panels.draw_segmentation(axes, images[image], labels[column, image], colours)
                 else:
                     panels.draw_labels(axes, labels[column, image], palette)
-            panels.draw_std(sheet.panel(at_deviation, row_top, cell, tall), deviations[name][image])
+            if len(labels) > 1:
+                axes = sheet.panel(at_deviation, row_top, cell, tall)
+                panels.draw_std(axes, deviations[name][image])
     panels.draw_std_key(sheet, at_deviation, sheet.height - 0.17, cell)
     return sheet.figure

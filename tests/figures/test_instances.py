@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.figures import extrapolation_figure, instance_figure, save_figure, scales_figure
+from hpunet_jax.figures.instances import find_detail
 from hpunet_jax.figures.palettes import instance_palette, neurite_palette, paint, street_palette
 from hpunet_jax.figures.panels import unit_image
 
@@ -88,6 +89,26 @@ def test_cars_lie_over_the_image_and_the_classes_that_occur_are_explained():
     assert_inside_and_apart(figure)
 
 
+def test_the_square_in_which_named_classes_differ_most_is_enlarged():
+    given = arrays(4 * H, classes=1)  # rows 8, columns 32: the square has 3x3 pixels
+    given["samples"][::2, 0, :, :20] = 2  # cars of two labels: the same class
+    given["samples"][1::2, 0, :, :20] = 3
+    given["samples"][:2, 1, 4:7, 21:24] = 1
+    names = ["road", "bus", "car", "car"]
+    assert find_detail(given["samples"], names) == (1, 4, 21, 3)
+
+    figure = instance_figure(**given, palette=street_palette(5), names=names, num_shown=4)
+    image, truth, *samples = shown(figure)[B * 8 : B * 8 + 6]
+    np.testing.assert_allclose(image, unit_image(given["images"][1])[4:7, 21:24])
+    np.testing.assert_array_equal(truth, paint(given["labels"][1], street_palette(5))[4:7, 21:24])
+    assert [(sample == street_palette(5)[1]).all() for sample in samples] == [True] * 2 + [
+        False
+    ] * 2
+    framed = [number for number, axes in enumerate(figure.axes) if axes.patches]
+    assert framed == [12, 13, 14, 15]  # the samples of the second image
+    assert_inside_and_apart(figure)
+
+
 @pytest.mark.parametrize("name", ["labels", "reconstructions", "instances", "samples"])
 def test_arrays_that_do_not_fit_the_images_are_named(name):
     given = arrays()
@@ -137,9 +158,11 @@ def test_arrays_that_do_not_fit_the_visible_images_are_named(name):
 
 def test_scales_of_many_labels_are_painted_in_their_colours():
     given = arrays()
-    rows = {"all": given["samples"], "finest": given["samples"][::-1]}
+    mean = given["reconstructions"][None]  # a single one has no deviation
+    rows = {"all": given["samples"], "mean": mean, "finest": given["samples"][::-1]}
     figure = scales_figure(given["images"], rows, num_shown=3, palette=PALETTE)
     pictures = shown(figure)
-    assert len(pictures) == B * (1 + 2 * (3 + 1)) + 1
+    assert len(pictures) == B * (1 + 2 * (3 + 1) + 1) + 1
     np.testing.assert_array_equal(pictures[2], paint(given["samples"][1, 0], PALETTE))
-    np.testing.assert_array_equal(pictures[5], paint(given["samples"][-1, 0], PALETTE))
+    np.testing.assert_array_equal(pictures[5], paint(mean[0, 0], PALETTE))
+    np.testing.assert_array_equal(pictures[6], paint(given["samples"][-1, 0], PALETTE))

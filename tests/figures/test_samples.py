@@ -108,7 +108,7 @@ def test_every_choice_of_scales_is_a_row_of_samples_with_its_deviation(arrays):
         "most local only": samples[:4],
     }
     figure = scales_figure(arrays["images"], rows)
-    assert len(panels_with_images(figure)) == B * (1 + 3 * (4 + 1)) + 1
+    assert len(panels_with_images(figure)) == B * (1 + N + N + 4 + 3) + 1
     assert any(text.replace("\n", " ") == "most global only" for text in texts(figure))
     expected = [rows[name][:, image].std(axis=0) for image in range(B) for name in rows]
     for shown, deviation in zip(deviations(figure), expected, strict=True):
