@@ -16,7 +16,7 @@ from hpunet_jax.training.tpu_report import estimate_seconds
 
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "tpu"
 SIZES = (8, 16, 32, 64, 128, 256)  # devices, for weak scaling
-KINDS = ("collective-permute", "all-to-all", "all-reduce", "reduce-scatter")
+KINDS = ("all-gather", "collective-permute", "all-to-all", "all-reduce", "reduce-scatter")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,7 +75,8 @@ def collectives(report: Mapping[str, Any]) -> dict[str, str]:
     }
     return {
         **setting(report),
-        "all-gather of activations": str(len(report["all_gathers"])),
+        "all-gather": cells.pop("all-gather"),
+        "of activations": str(len(report["all_gathers"])),
         **cells,
         "by image from": f"{max(report['levels_split_by_image'], default=0)} rows",
     }
