@@ -23,7 +23,7 @@ $(DEMOS): $(READY)
 	$(BIN)/python -m experiments.sample --workdir=runs/$@
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,11 +2,17 @@
 
 import os
 import pathlib
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Several devices, so that splitting over them is tested wherever the tests run.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# What one test, or a program that it starts, has compiled, others find there.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # that of the process that starts the others
+    _compiled = tempfile.TemporaryDirectory(prefix="hpunet_jax_tests_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax
 import ml_collections

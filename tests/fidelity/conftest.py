@@ -14,7 +14,10 @@ def _compared(folder, name):
     return recording, fidelity.compare(recording)
 
 
-@pytest.fixture(params=fidelity.SETS)
+# Of several processes that run tests, one computes all comparisons of a set.
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in fidelity.SETS]
+)
 def recorded_set(request) -> str:
     """The name of a recorded set."""
     return request.param

@@ -15,6 +15,16 @@ from hpunet_jax.training import train as train_on
 from hpunet_jax.training.metrics_log import FILE_NAME
 from hpunet_jax.training.setup import build_draw_batch
 
+pytestmark = pytest.mark.xdist_group("loop")  # the same program again and again
+
+
+@pytest.fixture
+def tiny_config(tiny_config):
+    """A network that compiles faster still."""
+    config = with_fields(tiny_config, model__num_scales=3, model__latent_dims=(1, 1)).unlock()
+    config.model.convs_per_block = 1
+    return config.lock()
+
 
 @pytest.fixture
 def batches_from(examples):
@@ -157,7 +167,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     tmp_path, tiny_config, batches_from
 ):
     for fields, message in (
-        ({"data__crop": (20, 16)}, "multiples of 8"),
+        ({"data__crop": (18, 16)}, "multiples of 4"),
         ({"mesh__data": 3}, "does not make 1 devices"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -85,7 +85,9 @@ def assert_same(expected, split):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * scale, err_msg=name)
 
 
-@pytest.mark.parametrize("task", CONFIGS)
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=pytest.mark.xdist_group(f"mesh_{task}")) for task in CONFIGS]
+)
 @pytest.mark.parametrize(("data", "space"), [(8, 1), (4, 2), (2, 4), (1, 8)])
 def test_every_split_gives_the_step_of_one_device(task, data, space):
     if jax.device_count() < 8:
@@ -96,6 +98,7 @@ def test_every_split_gives_the_step_of_one_device(task, data, space):
     assert ("collective-permute" in program) == (space > 1)  # rows are exchanged at the seams
 
 
+@pytest.mark.xdist_group("mesh_lidc")
 def test_a_split_optimizer_gives_the_same_step_and_a_part_of_its_state_to_each_device(monkeypatch):
     monkeypatch.setattr(meshes, "MIN_SPLIT", 16)
     expected, _ = first_step("lidc", 1, 1)
