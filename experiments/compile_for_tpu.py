@@ -75,7 +75,8 @@ def main(_) -> None:
     if not report["fits"]:
         sys.exit("the step does not fit the memory of a device")
     if report["all_gathers"]:
-        sys.exit("activations are gathered: see all_gathers above for where")
+        shapes = sorted({str(list(gather["shape"])) for gather in report["all_gathers"]})
+        sys.exit(f"activations are gathered, of the shapes (image, rows, ...) {', '.join(shapes)}")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ class Detail(NamedTuple):
 
 
 def find_detail(samples: np.ndarray, names: Sequence[str]) -> Detail:
-    """The square in which the classes of the samples differ most, a quarter of an image or less.
+    """The square, a share of the height, in which the classes of the samples differ most.
 
     Args:
       samples: integers [N, B, H, W].
