@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import jax
 import ml_collections
 import numpy as np
-from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 from hpunet_jax import config as configs
+from hpunet_jax.training import mesh as meshes
 
 # How long a silent process is waited for, and how long processes wait for each other at the end.
 TIMEOUT_SECONDS = 30
@@ -70,8 +71,8 @@ def _initialize(*given: str | int) -> None:
         heartbeat_timeout_seconds=TIMEOUT_SECONDS,
         shutdown_timeout_seconds=TIMEOUT_SECONDS,
     )
-    # At exit the runtime waits for the other processes and takes its connections down. On rare
-    # occasions it never returns; then this ends the process, and says where it was.
+    # At exit the runtime waits for the other processes and for what its devices still do. Where
+    # that never ends, because another left at the wrong moment, this does, and says where it was.
     atexit.register(faulthandler.dump_traceback_later, 1.5 * TIMEOUT_SECONDS, exit=True)
 
 
@@ -84,13 +85,24 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
         return
     fields = {name: v for name, v in configs.flatten(config).items() if name != "data.dir"}
     digest = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
-    all_digests = multihost_utils.process_allgather(np.frombuffer(digest, np.uint8))
+    all_digests = _gather(np.frombuffer(digest, np.uint8))
     others = np.flatnonzero((all_digests != all_digests[0]).any(axis=1))
     if others.size:
         raise ValueError(
             f"process {others[0]} was started with another config than process 0: start all "
             "processes with the same --config file and overrides."
         )
+
+
+def _gather(array: np.ndarray) -> np.ndarray:
+    """The array of each process, one after the other along a new first axis."""
+    mesh = meshes.build_mesh(jax.process_count(), jax.local_device_count())  # a row for each
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    rows = jax.make_array_from_process_local_data(split, array[None])
+    rows = jax.jit(lambda x: x, out_shardings=meshes.replicated(mesh))(rows)
+    # On all devices, not just the one that is read: a process that left before its others had met
+    # their counterparts would leave those waiting for ever.
+    return np.asarray(jax.block_until_ready(rows))
 
 
 @contextlib.contextmanager
