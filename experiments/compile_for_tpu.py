@@ -22,9 +22,8 @@ from ml_collections import config_flags
 
 from experiments import program
 from hpunet_jax.files import write_aside
-from hpunet_jax.networks import build_network
 from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training import tpu_report
+from hpunet_jax.training import set_up, tpu_report
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _TOPOLOGY = flags.DEFINE_string("topology", None, "Such as v4:4x4x4 or v5e:8x8.")
@@ -46,11 +45,12 @@ def main(_) -> None:
         if np.dtype(feature.np_dtype).kind not in "OSU"  # text
     }
     start = time.monotonic()
-    compiled = tpu_report.compile_step(config, shapes, devices)
+    setup = set_up(config, devices)
+    compiled = tpu_report.compile_step(setup, config.training.batch_size, shapes)
     seconds = time.monotonic() - start
-    parameters = jax.tree.leaves(build_network(config.model).param_shapes())
-    updates = {x.shape for x in parameters} if config.mesh.shard_optimizer else ()
-    levels = meshes.rows_of_levels(config.data.crop[0], 2 ** (config.model.num_scales - 1))
+    moments = jax.tree.leaves(setup.state_shapes().optimizer)
+    updates = {x.shape for x in moments if not x.sharding.is_fully_replicated}
+    levels = meshes.rows_of_levels(config.data.crop[0], setup.network.size_multiple)
     by_row = [rows for rows in levels if meshes.is_split_by_row(rows, config.mesh.min_rows)]
     config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
     report = {

@@ -110,14 +110,13 @@ def draw_instances(model: hpunet_jax.Model, examples: dict[str, np.ndarray]):
         for number in trange(len(images), desc="cluster", unit="image")
     ]
     rebuilt = model.reconstruct(images, np.maximum(labels, 0))
-    mean = {"prior mean": model.sample(images, 1, scales=[])}
+    prior_mean = model.sample(images, 1, scales=[])
+    rows = {"all scales": everything, "prior mean": prior_mean} | samples  # as in Fig. 15
     return {
         "instances.png": instance_figure(
             images, labels, rebuilt, np.stack(instances), everything, palette, names
         ),
-        "scales.png": scales_figure(
-            images, {"all scales": everything, **mean, **samples}, palette=palette
-        ),
+        "scales.png": scales_figure(images, rows, palette=palette),
     }
 
 

@@ -2,16 +2,14 @@
 
 from hpunet_jax.training.loop import save, train
 from hpunet_jax.training.setup import Setup, set_up
-from hpunet_jax.training.state import Trainable, TrainState, init_state
-from hpunet_jax.training.step import batch_loss, build_train_step
+from hpunet_jax.training.state import Trainable, TrainState
+from hpunet_jax.training.step import batch_loss
 
 __all__ = [
     "Setup",
     "TrainState",
     "Trainable",
     "batch_loss",
-    "build_train_step",
-    "init_state",
     "save",
     "set_up",
     "train",

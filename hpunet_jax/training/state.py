@@ -64,7 +64,7 @@ def state_layout(shapes: TrainState, mesh: Mesh, shard_optimizer: bool) -> Train
     """How the training state lies on the devices: whole on each of them.
 
     Args:
-      shapes: shapes of the state, or the state itself.
+      shapes: shapes of the state, from `state_shapes`.
       mesh: the device mesh.
       shard_optimizer: whether the optimizer's arrays are split over "data" instead.
 

@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import ml_collections
 from jax.experimental import topologies
 
 from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training.setup import set_up
+from hpunet_jax.training.setup import Setup
 
 
 class Chip(NamedTuple):
@@ -114,28 +113,21 @@ def topology_devices(topology: str) -> list[jax.Device]:
 
 
 def compile_step(
-    config: ml_collections.ConfigDict,
-    example_shapes: Mapping[str, jax.ShapeDtypeStruct],
-    devices: list[jax.Device],
+    setup: Setup, batch_size: int, example_shapes: Mapping[str, jax.ShapeDtypeStruct]
 ) -> jax.stages.Compiled:
-    """Compiles the whole training step of a config for devices that need not exist.
+    """Compiles a whole training step for devices that need not exist.
 
     Args:
-      config: the config.
+      setup: what a config describes, on those devices.
+      batch_size: number of examples of a batch.
       example_shapes: shape and dtype of one example of the data set, by its features' names.
-      devices: the devices.
 
     Returns:
       The compiled step.
-
-    Raises:
-      ValueError: if the mesh, the batch or the image does not fit the devices.
     """
-    setup = set_up(config, devices)
+    where = meshes.by_image(setup.mesh)
     examples = {
-        name: jax.ShapeDtypeStruct(
-            (config.training.batch_size, *x.shape), x.dtype, sharding=meshes.by_image(setup.mesh)
-        )
+        name: jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype, sharding=where)
         for name, x in example_shapes.items()
     }
     return setup.step.lower(setup.state_shapes(), examples).compile()

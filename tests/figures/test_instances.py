@@ -101,9 +101,8 @@ def test_the_square_in_which_named_classes_differ_most_is_enlarged():
     image, truth, *samples = shown(figure)[B * 8 : B * 8 + 6]
     np.testing.assert_allclose(image, unit_image(given["images"][1])[4:7, 21:24])
     np.testing.assert_array_equal(truth, paint(given["labels"][1], street_palette(5))[4:7, 21:24])
-    assert [(sample == street_palette(5)[1]).all() for sample in samples] == [True] * 2 + [
-        False
-    ] * 2
+    all_bus = [(sample == street_palette(5)[1]).all() for sample in samples]
+    assert all_bus == [True, True, False, False]
     framed = [number for number, axes in enumerate(figure.axes) if axes.patches]
     assert framed == [12, 13, 14, 15]  # the samples of the second image
     assert_inside_and_apart(figure)
