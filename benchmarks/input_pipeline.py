@@ -28,7 +28,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from benchmarks import augmentation, raw_files
-from hpunet_jax.data import pipeline
+from hpunet_jax.data import catalogue, pipeline
 from hpunet_jax.files import write_aside
 
 STEPS_PER_SECOND = 15
@@ -90,7 +90,7 @@ def build(source: Source, folder: pathlib.Path) -> tfds.core.DatasetBuilder:
     """
     raw = folder / "raw" / source.name
     source.write(raw)
-    builder = pipeline.find_builder(source.name, folder / "built")
+    builder = catalogue.find_builder(source.name, folder / "built")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=raw))
     return builder
 

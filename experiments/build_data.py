@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments import program
 
-_NAME = flags.DEFINE_string("name", None, "The data set: a module of hpunet_jax/data.")
+_NAME = flags.DEFINE_string("name", None, "The data set, e.g. lidc_phantom.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Where data sets are built.")
 _SOURCE = flags.DEFINE_string("source", None, "Folder of the files to build from, if any.")
 flags.mark_flag_as_required("name")
@@ -18,10 +18,10 @@ flags.mark_flag_as_required("name")
 def main(_) -> None:
     import tensorflow_datasets as tfds
 
-    from hpunet_jax.data import pipeline
+    from hpunet_jax.data import catalogue
 
     tfds.disable_progress_bar()  # our generators show how far they are
-    builder = pipeline.find_builder(_NAME.value, _DATA_DIR.value)
+    builder = catalogue.find_builder(_NAME.value, _DATA_DIR.value)
     config = tfds.download.DownloadConfig(manual_dir=_SOURCE.value)
     builder.download_and_prepare(download_config=config)
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}

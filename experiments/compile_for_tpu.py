@@ -33,12 +33,12 @@ flags.mark_flags_as_required(["config", "topology"])
 
 
 def main(_) -> None:
-    from hpunet_jax.data import pipeline
+    from hpunet_jax.data import catalogue
 
     jax.config.update("jax_platforms", "cpu")  # describes TPUs, computes on none
     config = _CONFIG.value
     devices = tpu_report.topology_devices(_TOPOLOGY.value)
-    features = pipeline.find_builder(config.data.name, config.data.dir).info.features
+    features = catalogue.find_builder(config.data.name, config.data.dir).info.features
     shapes = {
         name: jax.ShapeDtypeStruct(feature.shape, feature.np_dtype)
         for name, feature in features.items()

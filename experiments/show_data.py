@@ -10,7 +10,7 @@ from absl import flags
 
 from experiments import program
 
-_NAME = flags.DEFINE_string("name", None, "The data set: a module of hpunet_jax/data.")
+_NAME = flags.DEFINE_string("name", None, "The data set, e.g. lidc_phantom.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Where data sets are built.")
 _OUT = flags.DEFINE_string("out", None, "The picture to write.")
 _SPLIT = flags.DEFINE_string("split", "test", "The split to show.")
@@ -19,10 +19,10 @@ flags.mark_flags_as_required(["name", "out"])
 
 
 def main(_) -> None:
-    from hpunet_jax.data import pipeline
+    from hpunet_jax.data import catalogue, pipeline
     from hpunet_jax.figures import gradings_figure, save_figure
 
-    builder = pipeline.load_builder(_NAME.value, _DATA_DIR.value)
+    builder = catalogue.load_builder(_NAME.value, _DATA_DIR.value)
     if "masks" not in builder.info.features:
         raise ValueError(
             f"{_NAME.value} has no `masks` of graders; experiments.show_batch shows it."

@@ -6,12 +6,9 @@ the endless sequence of epochs. Starting at a later step therefore costs nothing
 run sees exactly what the uninterrupted one would have seen.
 """
 
-import importlib
-import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import ml_collections
 import numpy as np
@@ -19,8 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from hpunet_jax.data import own_data
-
-_BUILDERS = "hpunet_jax.data"
+from hpunet_jax.data.catalogue import load_builder
 
 
 def open_data_set(
@@ -83,64 +79,6 @@ def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBu
             f"data.crop is {crop}, but the images of {name} are {size[0]}x{size[1]}: choose a "
             "smaller --config.data.crop, or larger images."
         )
-
-
-def find_builder(
-    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
-) -> tfds.core.DatasetBuilder:
-    """Finds one of our data sets, whether it has been built or not.
-
-    Args:
-      name: the data set, e.g. 'lidc_phantom', or with a builder config 'lidc_crops/any_count'.
-        Its builder is registered by the module `hpunet_jax/data/<name>.py`.
-      data_dir: TFDS's data directory; None means TFDS's default (~/tensorflow_datasets).
-      **builder_kwargs: passed on to the builder.
-
-    Returns:
-      The builder.
-
-    Raises:
-      ValueError: there is no data set of this name.
-    """
-    module = name.partition("/")[0]
-    path = f"{_BUILDERS}.{module}"
-    if not module.isidentifier() or importlib.util.find_spec(path) is None:
-        raise ValueError(
-            f"There is no data set {name!r}: expected the name of a module in hpunet_jax/data "
-            "that defines a TFDS builder, such as 'lidc_phantom'."
-        )
-    importlib.import_module(path)
-    if module not in tfds.list_builders(with_community_datasets=False):
-        raise ValueError(f"The module {path} defines no TFDS builder; {name!r} is not a data set.")
-    data_dir = None if data_dir is None else os.fspath(data_dir)
-    return tfds.builder(name, data_dir=data_dir, **builder_kwargs)
-
-
-def load_builder(
-    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
-) -> tfds.core.DatasetBuilder:
-    """Finds one of our data sets that has been built.
-
-    Args:
-      name: as for `find_builder`.
-      data_dir: as for `find_builder`.
-      **builder_kwargs: passed on to the builder.
-
-    Returns:
-      The prepared builder.
-
-    Raises:
-      ValueError: there is no data set of this name.
-      FileNotFoundError: the data set has not been built in `data_dir`.
-    """
-    builder = find_builder(name, data_dir, **builder_kwargs)
-    if not builder.is_prepared():
-        flag = "" if data_dir is None else f" --data_dir={data_dir}"
-        raise FileNotFoundError(
-            f"The data set {name!r} has not been built: {builder.data_path} does not exist. "
-            f"Build it with: python -m experiments.build_data --name={name}{flag}"
-        )
-    return builder
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:

@@ -6,7 +6,7 @@ from PIL import Image
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from hpunet_jax.augmentation import Augmentation, training_batch  # noqa: E402
-from hpunet_jax.data import cityscapes, pipeline  # noqa: E402
+from hpunet_jax.data import catalogue, cityscapes, pipeline  # noqa: E402
 
 
 def write_frame(folder, part, city, seed):
@@ -34,7 +34,7 @@ def test_folders_become_batches_of_images_classes_and_cars(tmp_path):
     places = [("train", "aachen"), ("train", "ulm"), ("val", "munster")]
     written = [write_frame(tmp_path / "raw", *place, seed) for seed, place in enumerate(places)]
     build(tmp_path, "any_count")
-    builder = pipeline.load_builder("cityscapes/any_count", tmp_path / "tfds")
+    builder = catalogue.load_builder("cityscapes/any_count", tmp_path / "tfds")
     for split, (image, ids) in zip(("train", "validation", "test"), written, strict=True):
         (batch,) = pipeline.eval_batches(builder, split=split, batch_size=2)
         np.testing.assert_array_equal(batch["image"], image[None], strict=True)

@@ -7,7 +7,7 @@ from PIL import Image
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from hpunet_jax.data import lidc_crops, pipeline  # noqa: E402
+from hpunet_jax.data import catalogue, lidc_crops, pipeline  # noqa: E402
 from hpunet_jax.data.crop_archives import Archive, Folder  # noqa: E402
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
@@ -102,7 +102,7 @@ def test_a_subfolder_of_the_manual_directory_serves_too(tmp_path, crops, small_c
 
 def test_the_built_set_feeds_training(tmp_path, crops, small_counts):
     build(tmp_path, crops[0])
-    builder = pipeline.load_builder("lidc_crops", tmp_path / "tfds")
+    builder = catalogue.load_builder("lidc_crops", tmp_path / "tfds")
     batch = next(pipeline.train_batches(builder, batch_size=2, seed=0))
     assert batch["image"].shape == (2, 180, 180, 1)
     assert batch["masks"].shape == (2, 180, 180, 4)

@@ -97,11 +97,11 @@ def test_crops_are_centred_on_the_lesion_and_hold_what_each_grader_drew(
 def test_the_crops_are_served_by_the_published_crops_reader(tmp_path, source, split_file):
     tfds = pytest.importorskip("tensorflow_datasets")
     from hpunet_jax.augmentation import Augmentation, training_batch
-    from hpunet_jax.data import pipeline
+    from hpunet_jax.data import catalogue, pipeline
 
     out = tmp_path / "out"
     prepare(source, out, split_file=split_file, workers=2)  # in processes of their own
-    builder = pipeline.find_builder("lidc_crops/any_count", tmp_path / "tfds")
+    builder = catalogue.find_builder("lidc_crops/any_count", tmp_path / "tfds")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=out))
     (batch,) = pipeline.eval_batches(builder, split="test", batch_size=4)
     assert (batch["image"].shape, batch["masks"].shape) == ((2, 180, 180, 1), (2, 180, 180, 4))

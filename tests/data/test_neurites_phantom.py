@@ -87,8 +87,10 @@ def test_the_data_set_is_built_and_says_that_it_is_generated(tmp_path, monkeypat
     monkeypatch.setitem(BLOCKS, "train", 1)
     monkeypatch.setitem(BLOCKS, "validation", 1)
     monkeypatch.setitem(BLOCKS, "test", 1)
-    pipeline = pytest.importorskip("hpunet_jax.data.pipeline")
-    builder = pipeline.find_builder("neurites_phantom", tmp_path)
+    catalogue = pytest.importorskip("hpunet_jax.data.catalogue")
+    from hpunet_jax.data import pipeline
+
+    builder = catalogue.find_builder("neurites_phantom", tmp_path)
     builder.download_and_prepare()
     assert "GENERATED" in builder.info.description
     (batch,) = pipeline.eval_batches(builder, split="test", batch_size=SLICES)

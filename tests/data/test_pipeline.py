@@ -1,7 +1,4 @@
-import importlib.machinery
-import importlib.util
 import itertools
-import sys
 import time
 
 import numpy as np
@@ -9,7 +6,7 @@ import pytest
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from hpunet_jax.data import pipeline  # noqa: E402
+from hpunet_jax.data import catalogue, pipeline  # noqa: E402
 
 NUM_TRAIN, NUM_TEST = 10, 7
 
@@ -176,17 +173,17 @@ def test_wrong_arguments_are_refused_before_the_first_batch(builder, arguments, 
 def test_a_name_without_a_builder_is_refused():
     for name in ("no_such_data", "pipeline", "../etc"):
         with pytest.raises(ValueError, match="data set"):
-            pipeline.load_builder(name, "somewhere")
+            catalogue.load_builder(name, "somewhere")
+    with pytest.raises(ValueError, match="did you mean 'lidc_crops'"):
+        catalogue.load_builder("lidc_crop/any_count", "somewhere")
 
 
 def test_loading_finds_a_built_data_set_and_says_how_to_build_a_missing_one(
     builder, data_dir, tmp_path, monkeypatch
 ):
-    name = "hpunet_jax.data.pipeline_test_squares"
-    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, None))
-    monkeypatch.setitem(sys.modules, name, module)
-    loaded = pipeline.load_builder("pipeline_test_squares", data_dir)
+    monkeypatch.setitem(catalogue.BUILDERS, "pipeline_test_squares", "sys")  # registered above
+    loaded = catalogue.load_builder("pipeline_test_squares", data_dir)
     assert numbers(pipeline.eval_batches(loaded, split="test", batch_size=9), 1)
     command = f"experiments.build_data --name=pipeline_test_squares --data_dir={tmp_path}"
     with pytest.raises(FileNotFoundError, match=command):
-        pipeline.load_builder("pipeline_test_squares", tmp_path)
+        catalogue.load_builder("pipeline_test_squares", tmp_path)

@@ -9,7 +9,7 @@ import tifffile
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from hpunet_jax.augmentation import Augmentation, training_batch  # noqa: E402
-from hpunet_jax.data import pipeline, snemi3d  # noqa: E402
+from hpunet_jax.data import catalogue, pipeline, snemi3d  # noqa: E402
 
 
 def block():
@@ -36,13 +36,13 @@ def built(tmp_path_factory):
 
 
 def test_the_block_gives_the_papers_numbers_of_patches(built):
-    builder = pipeline.load_builder("snemi3d", built)
+    builder = catalogue.load_builder("snemi3d", built)
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     assert counts == {"train": 1280, "validation": 160, "test": 160}
 
 
 def test_patches_hold_their_part_of_volume_and_labels(built):
-    builder = pipeline.load_builder("snemi3d", built)
+    builder = catalogue.load_builder("snemi3d", built)
     for split, slices in (("validation", range(80, 90)), ("test", range(90, 100))):
         seen = set()
         for example in tfds.as_numpy(builder.as_dataset(split=split)):
@@ -62,7 +62,7 @@ def test_patches_hold_their_part_of_volume_and_labels(built):
 
 
 def test_a_batch_for_training_has_images_and_ids(built):
-    builder = pipeline.load_builder("snemi3d", built)
+    builder = catalogue.load_builder("snemi3d", built)
     batch = next(pipeline.train_batches(builder, split="validation", batch_size=3, seed=0))
     assert {name: (value.shape, value.dtype) for name, value in batch.items()} == {
         "image": ((3, 256, 256, 1), np.uint8),

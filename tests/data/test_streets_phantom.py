@@ -103,8 +103,10 @@ def test_an_unknown_split_is_refused():
 def test_the_data_set_is_built_and_says_that_it_is_generated(tmp_path, monkeypatch):
     for split in SCENES:
         monkeypatch.setitem(SCENES, split, 2)
-    pipeline = pytest.importorskip("hpunet_jax.data.pipeline")
-    builder = pipeline.find_builder("streets_phantom", tmp_path)
+    catalogue = pytest.importorskip("hpunet_jax.data.catalogue")
+    from hpunet_jax.data import pipeline
+
+    builder = catalogue.find_builder("streets_phantom", tmp_path)
     builder.download_and_prepare()
     assert "GENERATED" in builder.info.description
     (batch,) = pipeline.eval_batches(builder, split="test", batch_size=2)

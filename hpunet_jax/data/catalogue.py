@@ -1,0 +1,74 @@
+"""The data sets: which there are, and opening one that a config or a program names."""
+
+import difflib
+import importlib
+import os
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+# The module that registers the TFDS builder of each name.
+BUILDERS = {
+    "cityscapes": "hpunet_jax.data.cityscapes",
+    "lidc_crops": "hpunet_jax.data.lidc_crops",
+    "lidc_phantom": "hpunet_jax.data.lidc_phantom",
+    "neurites_phantom": "hpunet_jax.data.neurites_phantom",
+    "own_data": "hpunet_jax.data.own_data",
+    "snemi3d": "hpunet_jax.data.snemi3d",
+    "streets_phantom": "hpunet_jax.data.streets_phantom",
+}
+
+
+def find_builder(
+    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
+) -> tfds.core.DatasetBuilder:
+    """Finds one of our data sets, whether it has been built or not.
+
+    Args:
+      name: the data set, e.g. 'lidc_phantom', or with a builder config 'lidc_crops/any_count'.
+      data_dir: TFDS's data directory; None means TFDS's default (~/tensorflow_datasets).
+      **builder_kwargs: passed on to the builder.
+
+    Returns:
+      The builder.
+
+    Raises:
+      ValueError: there is no data set of this name.
+    """
+    kind = name.partition("/")[0]
+    if kind not in BUILDERS:
+        near = difflib.get_close_matches(kind, BUILDERS, n=1)
+        hint = f"; did you mean {near[0]!r}" if near else ""
+        raise ValueError(
+            f"There is no data set {name!r}{hint}: expected one of {', '.join(BUILDERS)}."
+        )
+    importlib.import_module(BUILDERS[kind])
+    data_dir = None if data_dir is None else os.fspath(data_dir)
+    return tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+
+
+def load_builder(
+    name: str, data_dir: str | os.PathLike[str] | None = None, **builder_kwargs: Any
+) -> tfds.core.DatasetBuilder:
+    """Finds one of our data sets that has been built.
+
+    Args:
+      name: as for `find_builder`.
+      data_dir: as for `find_builder`.
+      **builder_kwargs: passed on to the builder.
+
+    Returns:
+      The prepared builder.
+
+    Raises:
+      ValueError: there is no data set of this name.
+      FileNotFoundError: the data set has not been built in `data_dir`.
+    """
+    builder = find_builder(name, data_dir, **builder_kwargs)
+    if not builder.is_prepared():
+        flag = "" if data_dir is None else f" --data_dir={data_dir}"
+        raise FileNotFoundError(
+            f"The data set {name!r} has not been built: {builder.data_path} does not exist. "
+            f"Build it with: python -m experiments.build_data --name={name}{flag}"
+        )
+    return builder
