@@ -12,10 +12,11 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from hpunet_jax.data import cityscapes_files, snemi3d_stacks
-from hpunet_jax.data.lidc_phantom_examples import phantom_examples
-from hpunet_jax.data.neurites_phantom_examples import block
-from hpunet_jax.data.streets_phantom_examples import scene
+from hpunet_jax.data.cityscapes import files as cityscapes_files
+from hpunet_jax.data.phantoms.lidc_examples import phantom_examples
+from hpunet_jax.data.phantoms.neurites_examples import block
+from hpunet_jax.data.phantoms.streets_examples import scene
+from hpunet_jax.data.snemi3d import stacks as snemi3d_stacks
 
 _BLOCKS = 16  # different ones; SNEMI3D's block is paved with them
 _FRAMES = {"train/aachen": 12, "train/ulm": 2, "val/lindau": 2}

@@ -24,7 +24,7 @@ flags.mark_flag_as_required("dir")
 
 
 def main(_) -> None:
-    from hpunet_jax.data.data_check import check
+    from hpunet_jax.data.own.check import check
 
     report = check(_DIR.value, _parse_size(_SIZE.value), _BITS.value, _CLASSES.value)
     print(report.to_text(), end="")

@@ -22,7 +22,7 @@ flags.mark_flags_as_required(["source", "out"])
 
 
 def main(_) -> None:
-    from hpunet_jax.data.lidc_prepare import prepare
+    from hpunet_jax.data.lidc.prepare import prepare
 
     try:
         low, high = map(float, _WINDOW.value)

@@ -9,13 +9,13 @@ import tensorflow_datasets as tfds
 
 # The module that registers the TFDS builder of each name.
 BUILDERS = {
-    "cityscapes": "hpunet_jax.data.cityscapes",
-    "lidc_crops": "hpunet_jax.data.lidc_crops",
-    "lidc_phantom": "hpunet_jax.data.lidc_phantom",
-    "neurites_phantom": "hpunet_jax.data.neurites_phantom",
-    "own_data": "hpunet_jax.data.own_data",
-    "snemi3d": "hpunet_jax.data.snemi3d",
-    "streets_phantom": "hpunet_jax.data.streets_phantom",
+    "cityscapes": "hpunet_jax.data.cityscapes.builder",
+    "lidc_crops": "hpunet_jax.data.lidc.crops",
+    "lidc_phantom": "hpunet_jax.data.phantoms.lidc",
+    "neurites_phantom": "hpunet_jax.data.phantoms.neurites",
+    "own_data": "hpunet_jax.data.own.builder",
+    "snemi3d": "hpunet_jax.data.snemi3d.builder",
+    "streets_phantom": "hpunet_jax.data.phantoms.streets",
 }
 
 

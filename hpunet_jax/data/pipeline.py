@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from hpunet_jax.data import own_data
 from hpunet_jax.data.catalogue import load_builder
+from hpunet_jax.data.own import builder as own_data
 
 
 def open_data_set(

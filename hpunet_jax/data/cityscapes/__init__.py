@@ -1,0 +1,1 @@
+"""Cityscapes (Section 3.4, Appendix D.3): files, and their builder."""

@@ -1,0 +1,1 @@
+"""Your own images with any number of graders: checked, reported on, built."""

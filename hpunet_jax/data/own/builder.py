@@ -1,0 +1,180 @@
+"""TFDS builder of own data, in the layout of the published LIDC crops (Appendix C).
+
+What it looks like is read off the files: `load` checks them (`check`), builds the data set in
+the hidden folder `.tfds` beside them, and finds it there the next time. Changed files are noticed
+by their sizes and times, and the data set is built anew.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+from hpunet_jax.data.crop_archives import Folder
+from hpunet_jax.data.own.check import check
+from hpunet_jax.data.own.folder import (
+    IGNORE,
+    PARTS,
+    find_images,
+    find_parts,
+    fit,
+    read_image,
+    read_masks,
+)
+from hpunet_jax.files import write_aside
+
+_MOST_PROBLEMS = 20  # shown when a data set is refused
+_FIELDS = ("name", "size", "channels", "bits", "graders", "num_classes")
+
+
+@dataclasses.dataclass
+class OwnDataConfig(tfds.core.BuilderConfig):
+    """What a data set looks like.
+
+    Attributes:
+      size: height and width that images are cropped or padded to.
+      channels: 1 or 3.
+      bits: 8 or 16.
+      graders: numbers of all graders.
+      num_classes: number of classes in the masks.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    channels: int = 1
+    bits: int = 8
+    graders: tuple[int, ...] = ()
+    num_classes: int = 0
+
+
+class OwnData(tfds.core.GeneratorBasedBuilder):
+    """Own images with the masks of any number of graders."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Use hpunet_jax.data.own.builder.load."
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        if not isinstance(config, OwnDataConfig):
+            raise ValueError(
+                "own data is built from its folder by hpunet_jax.data.own.builder.load(folder); "
+                "programs do so for configs with data.name='own_data' and data.dir=<folder>."
+            )
+        dtype = np.uint16 if config.bits == 16 else np.uint8
+        return self.dataset_info_from_configs(
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(*config.size, config.channels), dtype=dtype, encoding_format="png"
+                    ),
+                    "masks": tfds.features.Tensor(
+                        shape=(*config.size, len(config.graders)), dtype=np.uint8, encoding="zlib"
+                    ),
+                    "id": tfds.features.Text(),
+                }
+            ),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, np.ndarray | str]]]]:
+        parts = find_parts(dl_manager.manual_dir)
+        return {PARTS[part]: self._generate_examples(files) for part, files in parts.items()}
+
+    def _generate_examples(
+        self, files: Folder
+    ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
+        config = self.builder_config
+        crops, _ = find_images(files)
+        for crop in tqdm.tqdm(crops, f"own_data {files.path.name}", unit=" images"):
+            image = read_image(files, crop.image)
+            masks = read_masks(files, crop, config.graders, image.shape[:2])
+            yield (
+                crop.id,
+                {
+                    "image": fit(image, config.size, 0),
+                    "masks": fit(masks, config.size, IGNORE),
+                    "id": crop.id,
+                },
+            )
+
+
+def load(
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    bits: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> OwnData:
+    """Checks and builds a data set, unless that has been done before.
+
+    Args:
+      folder: holds train, val and test (or some of them), each with images and gt.
+      size: height and width to crop or pad all images to (padding is ignored in the masks); None:
+        all images must have one size.
+      bits: 8 or 16, that all images must have; None: as most of them.
+      cache: where the data set is built; None: the folder `.tfds` in `folder`.
+
+    Returns:
+      The builder, prepared. Its `builder_config` says what the data set looks like.
+
+    Raises:
+      FileNotFoundError: if there are no such folders.
+      ValueError: if training could not use some file; up to 20 are named.
+    """
+    folder = pathlib.Path(folder)
+    cache = pathlib.Path(cache) if cache else folder / ".tfds"
+    size, bits = tuple(size) if size else None, bits or None  # configs write () and 0 for None
+    name = fingerprint(folder, size, bits)
+    note = cache / f"{name}.json"
+    if note.exists():
+        fields = json.loads(note.read_text(encoding="utf-8"))
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
+        if builder.is_prepared():
+            return builder
+    config = _checked(folder, name, size, bits)
+    with write_aside(note) as path:
+        path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
+    builder = OwnData(data_dir=cache, config=config)
+    tfds.disable_progress_bar()  # our generators show how far they are
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
+    return builder
+
+
+def fingerprint(
+    folder: str | os.PathLike[str], size: tuple[int, int] | None, bits: int | None
+) -> str:
+    """A name for a folder's content: it changes with names, sizes and times of the files."""
+    digest = hashlib.sha256(repr((size, bits)).encode())
+    for part, files in find_parts(folder).items():
+        for name in files.names:
+            state = (files.path / name).stat()
+            digest.update(f"\n{part}/{name} {state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _checked(
+    folder: pathlib.Path, name: str, size: tuple[int, int] | None, bits: int | None
+) -> OwnDataConfig:
+    report = check(folder, size, bits)
+    if report.problems:
+        shown = [f"  {problem.text}" for problem in report.problems[:_MOST_PROBLEMS]]
+        raise ValueError(
+            f"The data in {folder} has {len(report.problems)} problem(s):\n"
+            + "\n".join(shown)
+            + f"\nSee all with: python -m experiments.check_data --dir={folder}"
+        )
+    return OwnDataConfig(
+        name=name,
+        size=report.size,
+        channels=report.channels,
+        bits=report.bits,
+        graders=tuple(report.graders),
+        num_classes=report.num_classes,
+    )

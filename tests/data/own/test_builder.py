@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+from configs import own_data as own_config  # noqa: E402
+from hpunet_jax.data import pipeline  # noqa: E402
+from hpunet_jax.data.own import builder as own_data  # noqa: E402
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def write_set(folder, shape=(12, 10), dtype=np.uint8, graders=(0, 2), count=3):
+    """Images whose last one only the first grader annotated; returns images and masks by id."""
+    rng = np.random.default_rng(0)
+    written = {}
+    for part in ("train", "val", "test"):
+        for i in range(count):
+            image = rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+            masks = rng.choice([0, 1, 2, 255], (*shape[:2], len(graders))).astype(np.uint8)
+            if i == count - 1:
+                masks[..., 1:] = 255
+            save(folder / part / f"images/p/{i}.png", image)
+            for k, grader in enumerate(graders[: 1 if i == count - 1 else None]):
+                save(folder / part / f"gt/p/{i}_l{grader}.png", masks[..., k])
+            written[part, f"p/{i}"] = image.reshape(*shape[:2], -1), masks
+    return written
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "graders"),
+    [
+        ((12, 10), np.uint8, (0, 2)),
+        ((12, 10), np.uint16, (1,)),
+        ((9, 16, 3), np.uint8, (0, 1, 2, 3, 4, 11)),
+    ],
+)
+def test_any_graders_sizes_and_kinds_of_images_come_back_as_they_are(
+    tmp_path, shape, dtype, graders
+):
+    written = write_set(tmp_path, shape, dtype, graders)
+    builder = own_data.load(tmp_path)
+    names = {"train": "train", "val": "validation", "test": "test"}
+    for part, split in names.items():
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
+        assert len(examples) == 3
+        for example in examples:
+            image, masks = written[part, example["id"].decode()]
+            np.testing.assert_array_equal(example["image"], image, strict=True)
+            np.testing.assert_array_equal(example["masks"], masks, strict=True)
+    batch = next(pipeline.train_batches(builder, batch_size=4, seed=0))
+    assert batch["image"].shape == (4, *shape[:2], shape[2] if len(shape) > 2 else 1)
+    assert (batch["image"].dtype, batch["masks"].dtype) == (dtype, np.uint8)
+    assert batch["masks"].shape == (4, *shape[:2], len(graders))
+    assert builder.builder_config.num_classes == 3
+
+
+def test_a_data_set_is_built_once_and_anew_when_files_change(tmp_path, monkeypatch):
+    write_set(tmp_path)
+    looks = []
+    real = own_data.check
+    monkeypatch.setattr(own_data, "check", lambda *args: looks.append(args) or real(*args))
+    first = own_data.load(tmp_path)
+    again = own_data.load(tmp_path)
+    assert len(looks) == 1
+    assert again.data_path == first.data_path
+    changed = np.zeros((12, 10), np.uint8)
+    save(tmp_path / "val/images/p/0.png", changed)
+    builder = own_data.load(tmp_path)
+    assert len(looks) == 2
+    examples = {e["id"]: e for e in tfds.as_numpy(builder.as_dataset(split="validation"))}
+    assert not examples[b"p/0"]["image"].any()
+
+
+def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
+    write_set(tmp_path)
+    save(tmp_path / "test/images/p/0.png", np.full((6, 20), 9, np.uint8))
+    for grader in (0, 2):
+        save(tmp_path / f"test/gt/p/0_l{grader}.png", np.ones((6, 20), np.uint8))
+    with pytest.raises(ValueError, match=r"test/images/p/0\.png has 6x20 pixels") as error:
+        own_data.load(tmp_path)
+    assert "1 problem(s)" in str(error.value)
+    assert "python -m experiments.check_data --dir=" in str(error.value)
+    builder = own_data.load(tmp_path, size=(8, 10), cache=tmp_path / "elsewhere")
+    assert not (tmp_path / ".tfds").exists()
+    examples = {e["id"]: e for e in tfds.as_numpy(builder.as_dataset(split="test"))}
+    padded = np.zeros((8, 10), np.uint8)
+    padded[1:7] = 9
+    np.testing.assert_array_equal(examples[b"p/0"]["image"][..., 0], padded)
+    expected = np.where(padded, 1, 255)
+    np.testing.assert_array_equal(examples[b"p/0"]["masks"], np.stack([expected] * 2, axis=-1))
+
+
+def test_8_bits_where_16_were_promised_are_refused(tmp_path):
+    write_set(tmp_path)
+    with pytest.raises(ValueError, match=r"9 problem\(s\)") as error:
+        own_data.load(tmp_path, bits=16)
+    assert "train/images/p/0.png is grey 8 bit; expected grey 16 bit" in str(error.value)
+
+
+def test_the_builder_alone_says_how_to_load_own_data(tmp_path):
+    with pytest.raises(ValueError, match=r"own\.builder\.load\(folder\)"):
+        own_data.OwnData(data_dir=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def three_classes(tmp_path_factory):
+    """A folder with grey images of 12x10 pixels and masks of the classes 0 to 2."""
+    folder = tmp_path_factory.mktemp("own")
+    write_set(folder)
+    return folder
+
+
+def config_for(folder, **fields):
+    config = own_config.get_config()
+    overrides = {"data.dir": str(folder), "data.crop": (8, 8), "model.num_classes": 3, **fields}
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+def test_a_config_opens_own_data_by_its_folder(three_classes):
+    builder = pipeline.open_data_set(config_for(three_classes))
+    assert builder.info.features["masks"].shape == (12, 10, 2)
+    config = config_for("elsewhere", **{"data.size": (9, 16)})
+    resized = pipeline.open_data_set(config, three_classes)
+    assert resized.info.features["image"].shape == (9, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("model.num_classes", 2, r"classes 0 to 2: set --config\.model\.num_classes=3\."),
+        ("model.image_channels", 3, r"have 1.*: set --config\.model\.image_channels=1\."),
+        ("data.crop", (8, 12), r"images of the data set 'own_data' are 12x10: choose a smaller"),
+        ("data.bits", 16, "is grey 8 bit; expected grey 16 bit"),
+    ],
+)
+def test_a_config_that_does_not_fit_own_data_is_told_what_to_set(
+    three_classes, field, value, words
+):
+    with pytest.raises(ValueError, match=words):
+        pipeline.open_data_set(config_for(three_classes, **{field: value}))

@@ -1,0 +1,122 @@
+"""The embedded data set: real counts, real outlines, an image that gives no grader away."""
+
+import numpy as np
+import pytest
+
+from hpunet_jax.data.lidc.lesions import group_lesions, marked_crops
+from hpunet_jax.data.lidc.readings import read_scans
+from hpunet_jax.data.phantoms.lidc_examples import (
+    PATIENTS,
+    lesion_examples,
+    phantom_arrays,
+    phantom_examples,
+    split_patients,
+)
+
+
+@pytest.fixture(scope="module")
+def scans():
+    return read_scans()
+
+
+@pytest.fixture(scope="module")
+def lesions(scans):
+    return [(scan, lesion) for scan in scans for lesion in group_lesions(scan.readings)]
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return phantom_arrays("validation", workers=0, limit=60, progress=False)
+
+
+def test_the_readings_are_all_there(scans):
+    assert len(scans) == 1018
+    assert sum(len(scan.readings) for scan in scans) == 6859
+    assert sum(len(r.contours) for scan in scans for r in scan.readings) == 41_406
+
+
+def test_lesions_patients_and_slices_are_counted_exactly(lesions):
+    assert len(lesions) == 2641
+    assert len({scan.patient for scan, _ in lesions}) == 875
+    assert sum(len(lesion.slices) for _, lesion in lesions) == 15_748  # 51 enclose no pixel
+    assert sum(len(lesion.readings) > 4 for _, lesion in lesions) == 23
+    assert max(len(lesion.graders) for _, lesion in lesions) == 4
+
+
+def test_patients_are_split_in_the_papers_proportions_without_overlap(scans):
+    split = split_patients([scan.patient for scan in scans])
+    assert {name: len(part) for name, part in split.items()} == PATIENTS
+    assert len(set.union(*split.values())) == 1010
+    assert split == split_patients([scan.patient for scan in reversed(scans)])
+
+
+def test_every_crop_is_marked_and_centred(arrays):
+    masks = arrays["masks"]
+    assert arrays["image"].shape[1:] == (180, 180, 1)
+    assert masks.shape[1:] == (180, 180, 4)
+    assert set(np.unique(masks)) == {0, 1}
+    assert masks.any(axis=(1, 2, 3)).all()
+    y, x = np.nonzero(masks.any(axis=(0, 3)))
+    assert abs(y.mean() - 89.5) < 6
+    assert abs(x.mean() - 89.5) < 6
+
+
+def test_examples_are_the_same_each_time_and_in_any_process(lesions):
+    scan, lesion = lesions[5]
+    first, again = (
+        lesion_examples(scan.number, scan.patient, scan.pixel_spacing, 0, lesion) for _ in range(2)
+    )
+    assert [e["id"] for e in first] == [e["id"] for e in again]
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a["image"], b["image"])
+    inside = list(phantom_examples("test", workers=0, limit=2, progress=False))
+    outside = list(phantom_examples("test", workers=1, limit=2, progress=False))
+    for a, b in zip(inside, outside, strict=True):
+        assert a["id"] == b["id"]
+        np.testing.assert_array_equal(a["image"], b["image"])
+
+
+def test_the_image_shows_the_lesion(arrays):
+    """Where graders agree on a lesion it is brighter than its surroundings, mostly."""
+    brighter = []
+    for image, masks in zip(arrays["image"][..., 0].astype(float), arrays["masks"], strict=True):
+        votes = masks.sum(axis=-1)
+        if (votes == 4).sum() >= 20:
+            brighter.append(image[votes == 4].mean() > np.median(image))
+    assert len(brighter) > 30
+    assert np.mean(brighter) > 0.9
+
+
+def test_the_image_encodes_no_graders_own_outline(arrays):
+    """Across an outline's edge, no grader's pixels stand out against the others' on average.
+
+    Thresholding the image half way between lesion and surroundings gives a shape; it must not
+    equal any grader's mask, and no grader (they stand in arbitrary order) may be nearer to it.
+    """
+    overlaps = []
+    for image, masks in zip(arrays["image"][..., 0].astype(float), arrays["masks"], strict=True):
+        votes = masks.sum(axis=-1)
+        if masks.any(axis=(0, 1)).all() and (votes == 4).sum() >= 30:
+            threshold = (image[votes == 4].mean() + np.median(image[votes == 0])) / 2
+            shape = (image > threshold) & (votes > 0)
+            intersection = (masks & shape[..., None]).sum(axis=(0, 1))
+            overlaps.append(intersection / (masks | shape[..., None]).sum(axis=(0, 1)))
+    overlaps = np.array(overlaps)
+    assert len(overlaps) > 20
+    assert overlaps.max() < 1.0
+    assert np.ptp(overlaps.mean(axis=0)) < 0.12
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(ValueError, match="no split 'dev'"):
+        next(phantom_examples("dev"))
+
+
+def test_crops_in_which_nothing_is_enclosed_are_left_out(lesions):
+    sizes = [
+        masks.any()
+        for scan, lesion in lesions[::200]
+        for _, masks in marked_crops(lesion, scan.pixel_spacing)
+    ]
+    assert sizes
+    assert all(sizes)
