@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpunet_jax.training.tpu_report import estimate_seconds
+from hpunet_jax.compilation.tpu_report import estimate_seconds
 
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "tpu"
 SIZES = (8, 16, 32, 64, 128, 256)  # devices, for weak scaling

@@ -70,9 +70,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.keep_checkpoints = 3
 
     config.evaluation = ml_collections.ConfigDict()
-    # "lidc" for several graders. Instances are scored by "snemi3d" or "cityscapes", which also read
-    # hamming_threshold, erosion and neighbourhood, the latter min_region (evaluation/protocols.py).
-    config.evaluation.protocol = "lidc"
+    # "graders" for several graders. Instances are scored by "snemi3d" or "cityscapes", which also
+    # read hamming_threshold, erosion and neighbourhood, the latter min_region
+    # (evaluation/protocols.py).
+    config.evaluation.protocol = "graders"
     config.evaluation.split = "test"
     config.evaluation.num_samples = 16
     config.evaluation.batch_size = 32

@@ -21,9 +21,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
+from hpunet_jax.compilation import tpu_report
 from hpunet_jax.files import write_aside
 from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training import set_up, tpu_report
+from hpunet_jax.training import set_up
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _TOPOLOGY = flags.DEFINE_string("topology", None, "Such as v4:4x4x4 or v5e:8x8.")

@@ -17,11 +17,11 @@ from absl import flags
 
 from experiments import program
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation.runs import FINISHED, trained
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.figures import curves_figure, save_figure
 from hpunet_jax.figures.catalogue import CURVES, FIGURES, Picture, choose_examples
 from hpunet_jax.files import write_aside
+from hpunet_jax.reproduction.runs import FINISHED, trained
 from hpunet_jax.training.metrics_log import FILE_NAME
 
 _NAME = flags.DEFINE_enum("name", None, list(FIGURES), "The figure.")

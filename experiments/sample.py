@@ -23,11 +23,7 @@ from tqdm import tqdm, trange
 
 import hpunet_jax
 from experiments import program
-from hpunet_jax.augmentation import centre_crop
-from hpunet_jax.augmentation.extrapolation import hide
-from hpunet_jax.augmentation.targets import draw_targets, stochastic_classes
 from hpunet_jax.data.crop_layout import decode_image
-from hpunet_jax.evaluation.iou import IGNORE
 from hpunet_jax.figures import (
     extrapolation_figure,
     instance_figure,
@@ -38,6 +34,10 @@ from hpunet_jax.figures import (
 from hpunet_jax.figures.palettes import label_palette, neurite_palette
 from hpunet_jax.files import write_aside
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
+from hpunet_jax.metrics.iou import IGNORE
+from hpunet_jax.tasks.crop import centre_crop
+from hpunet_jax.tasks.extrapolation import hide
+from hpunet_jax.tasks.targets import draw_targets, stochastic_classes
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")

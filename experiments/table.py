@@ -25,11 +25,11 @@ from absl import flags
 
 from experiments import program
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation import runs
-from hpunet_jax.evaluation.paper_tables import TABLES, Table
 from hpunet_jax.evaluation.scores import load_scores
-from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
 from hpunet_jax.files import write_aside
+from hpunet_jax.reproduction import runs
+from hpunet_jax.reproduction.paper_tables import TABLES, Table
+from hpunet_jax.reproduction.tables import Run, markdown_table, merge, text_table
 
 _NAME = flags.DEFINE_list("name", None, f"The tables: {', '.join(TABLES)}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of all runs.")

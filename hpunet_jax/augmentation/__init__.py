@@ -2,7 +2,6 @@
 
 from hpunet_jax.augmentation.augment import training_batch
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.augmentation.crop import centre_crop, evaluation_crop
 from hpunet_jax.augmentation.extrapolation import Extrapolation, hide_batch
 from hpunet_jax.augmentation.ranges import Augmentation
 
@@ -10,8 +9,6 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Extrapolation",
-    "centre_crop",
-    "evaluation_crop",
     "hide_batch",
     "training_batch",
 ]

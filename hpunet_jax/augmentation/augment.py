@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from hpunet_jax.augmentation import warp
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.augmentation.colour import random_colour, unit_interval
+from hpunet_jax.augmentation.colour import random_colour
 from hpunet_jax.augmentation.elastic import elastic_displacement
 from hpunet_jax.augmentation.ranges import Augmentation
-from hpunet_jax.augmentation.targets import IGNORE, check_annotations, draw_target
+from hpunet_jax.tasks.intensity import unit_interval
+from hpunet_jax.tasks.targets import IGNORE, check_annotations, draw_target
 
 
 def training_batch(

@@ -1,9 +1,4 @@
-"""The extrapolation task (Section 3.3, Fig. 5): a part of each image is hidden.
-
-The prior receives image and segmentation of the visible part; the posterior receives the same and
-the whole segmentation; the model learns to fill in the rest. All of it goes in as channels of one
-image, so the network is the ordinary one with more image channels.
-"""
+"""Training for extrapolation (Section 3.3, Fig. 5): a random part of each image is hidden."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,12 +6,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from hpunet_jax.augmentation.batch import Batch
-
-SIDES = ("top", "bottom", "left", "right")
-HIDDEN = -1  # label of hidden pixels
+from hpunet_jax.tasks.extrapolation import (
+    HIDDEN,
+    SIDES,
+    distances_to_sides,
+    num_channels,
+    visible_input,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +58,6 @@ class Extrapolation:
                     f"unknown field data.extrapolation.{name}; known are {', '.join(known)}."
                 )
         return cls(**section)
-
-
-def num_channels(image_channels: int, num_classes: int) -> int:
-    """Channels of what `visible_input` makes: `model.image_channels` of such a model."""
-    return image_channels + num_classes + 1
 
 
 def hide_batch(
@@ -125,43 +118,4 @@ def random_hidden(key: jax.Array, size: tuple[int, int], extrapolation: Extrapol
     side = jax.random.choice(side_key, sides)
     least, greatest = extrapolation.hidden
     fraction = jax.random.uniform(fraction_key, minval=least, maxval=greatest)
-    return _distances(size)[side] < fraction
-
-
-def hide(labels: np.ndarray, fraction: float, side: str = "top") -> np.ndarray:
-    """The visible segmentation of images of which one side is hidden, as in Fig. 5.
-
-    Args:
-      labels: integers [B, H, W].
-      fraction: how much of the rows (or columns) to hide.
-      side: from which side.
-
-    Returns:
-      int32 [B, H, W], -1 where hidden.
-    """
-    hidden = np.asarray(_distances(labels.shape[1:]))[SIDES.index(side)] < fraction
-    return np.where(hidden, HIDDEN, labels.astype(np.int32))
-
-
-def visible_input(images: jax.Array, visible_labels: jax.Array, num_classes: int) -> jax.Array:
-    """What the network sees of partly hidden images.
-
-    Args:
-      images: float32 [B, H, W, channels] in [0, 1].
-      visible_labels: integers [B, H, W], the class of each visible pixel, -1 where hidden.
-      num_classes: number of classes C.
-
-    Returns:
-      float32 [B, H, W, channels + C + 1]: the image, its labels as one-hot vectors, and 1 where
-      visible; where hidden, all channels are 0.
-    """
-    visible = jnp.asarray(visible_labels)[..., None] >= 0
-    one_hot = jax.nn.one_hot(visible_labels, num_classes)  # of -1, it is 0 everywhere
-    return jnp.concatenate([jnp.where(visible, images, 0.0), one_hot, visible], axis=-1)
-
-
-def _distances(size: tuple[int, int]) -> jax.Array:
-    """How far each pixel lies from each of `SIDES`, in fractions of the image: [4, H, W]."""
-    down, across = (jnp.linspace(0.5, length - 0.5, length) / length for length in size)
-    down, across = jnp.meshgrid(down, across, indexing="ij")
-    return jnp.stack([down, 1 - down, across, 1 - across])
+    return distances_to_sides(size)[side] < fraction

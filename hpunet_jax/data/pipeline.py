@@ -59,7 +59,7 @@ def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBu
     name = f"the data set {config.data.name!r}"
     *size, channels = builder.info.features["image"].shape
     images = "images"
-    if config.data.get("extrapolation") is not None:  # see augmentation/extrapolation.py
+    if config.data.get("extrapolation") is not None:  # see tasks/extrapolation.py
         channels += config.model.num_classes + 1
         images = "images with their visible segmentation"
     if channels != config.model.image_channels:

@@ -1,1 +1,1 @@
-"""Appendix B: how well samples agree with the annotators, and how it is reported."""
+"""Appendix B: one protocol for each task, and the scores of each image."""

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from hpunet_jax.augmentation.targets import CAR, MISSING
 from hpunet_jax.evaluation import instances
-from hpunet_jax.evaluation.average_precision import MIN_REGION
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import Segmenter
+from hpunet_jax.metrics.average_precision import MIN_REGION
+from hpunet_jax.tasks.targets import CAR, MISSING
 
 OPTIONS = SegmentOptions(num_samples=32, threshold=32, no_neighbour="background")
 """How the paper turns samples into instances."""
@@ -77,7 +77,7 @@ def _truth(annotations: Examples) -> Truth:
     if "cars" not in annotations:
         raise ValueError(
             "the protocol 'cityscapes' scores `semantic` and `cars`, which this data set has not: "
-            "set evaluation.protocol to 'snemi3d' for instances alone, to 'lidc' for graders."
+            "set evaluation.protocol to 'snemi3d' for instances alone, to 'graders' for graders."
         )
     semantic, cars = annotations["semantic"], annotations["cars"]
     is_car = semantic == CAR

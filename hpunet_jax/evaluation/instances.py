@@ -25,21 +25,21 @@ import scipy.optimize
 import skimage.measure
 import tqdm
 
-from hpunet_jax.augmentation.crop import centre_crop
-from hpunet_jax.augmentation.targets import (
-    IGNORE,
-    check_annotations,
-    draw_target,
-    stochastic_classes,
-)
-from hpunet_jax.evaluation.average_precision import Detections, join, match
-from hpunet_jax.evaluation.iou import iou
-from hpunet_jax.evaluation.rand_error import adapted_rand_error
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter, seed_word
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.instances import clean_up, only_classes, renumber
 from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.metrics.average_precision import Detections, join, match
+from hpunet_jax.metrics.iou import iou
+from hpunet_jax.metrics.rand_error import adapted_rand_error
+from hpunet_jax.tasks.crop import centre_crop
+from hpunet_jax.tasks.targets import (
+    IGNORE,
+    check_annotations,
+    draw_target,
+    stochastic_classes,
+)
 
 Examples = Mapping[str, np.ndarray]
 _CROSS = scipy.ndimage.generate_binary_structure(2, 1)

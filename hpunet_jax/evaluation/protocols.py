@@ -1,6 +1,7 @@
 """One protocol for each task (Appendix B), chosen by the section `evaluation` of a config.
 
-  evaluation.protocol   'lidc' (if missing), 'snemi3d' or 'cityscapes'
+  evaluation.protocol   'graders' (if missing; 'lidc' in older runs), 'snemi3d' or
+                        'cityscapes'
   evaluation.num_samples, seed
 
 and for instances:
@@ -15,13 +16,14 @@ from collections.abc import Callable, Iterable
 
 import ml_collections
 
-from hpunet_jax.evaluation import cityscapes, lidc, snemi3d
-from hpunet_jax.evaluation.lidc import Examples
+from hpunet_jax.evaluation import cityscapes, graders, snemi3d
+from hpunet_jax.evaluation.graders import Examples
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import Segmenter
 from hpunet_jax.inference.segment import SegmentOptions
 
-PROTOCOLS = ("lidc", "snemi3d", "cityscapes")
+PROTOCOLS = ("graders", "snemi3d", "cityscapes")
+_FORMER = {"lidc": "graders"}  # names in the configs of older runs
 
 
 def evaluate(
@@ -48,17 +50,18 @@ def evaluate(
       ValueError: if the protocol is unknown or does not fit the data; see the protocols.
     """
     settings = config.evaluation
-    protocol = settings.get("protocol", "lidc")
+    protocol = settings.get("protocol", "graders")
+    protocol = _FORMER.get(protocol, protocol)
     if protocol not in PROTOCOLS:
         raise ValueError(
             f"evaluation.protocol is {protocol!r}: expected one of {', '.join(PROTOCOLS)}."
         )
     crop = tuple(config.data.crop)
-    if protocol == "lidc":
-        frequencies = lidc.class_frequencies(
+    if protocol == "graders":
+        frequencies = graders.class_frequencies(
             training_batches(), crop=crop, num_classes=model.num_classes
         )
-        return lidc.evaluate(
+        return graders.evaluate(
             model,
             batches,
             crop=crop,

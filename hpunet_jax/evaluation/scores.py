@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hpunet_jax.evaluation.average_precision import Detections, estimate_average_precision
-from hpunet_jax.evaluation.bootstrap import Estimate, bootstrap
 from hpunet_jax.files import write_aside
+from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
+from hpunet_jax.metrics.bootstrap import Estimate, bootstrap
 
 _SUBSET_B = "subset_b"
 _SETTINGS = "settings"

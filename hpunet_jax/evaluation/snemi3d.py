@@ -53,7 +53,8 @@ def _truth(annotations: Examples) -> Truth:
     if "instances" not in annotations:
         raise ValueError(
             "the protocol 'snemi3d' scores `instances`, which this data set has not: set "
-            "evaluation.protocol to 'cityscapes' for cars in street scenes, to 'lidc' for graders."
+            "evaluation.protocol to 'cityscapes' for cars in street scenes, to 'graders' for "
+            "graders."
         )
     nothing = np.zeros(annotations["instances"].shape, bool)
     return Truth(annotations["instances"], groups=nothing, void=nothing)

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from hpunet_jax.augmentation import extrapolation
-from hpunet_jax.augmentation.colour import unit_interval
 from hpunet_jax.checkpoints import (
     Checkpoints,
     check_params,
@@ -22,6 +20,8 @@ from hpunet_jax.checkpoints import (
     read_tf1,
 )
 from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
+from hpunet_jax.tasks import extrapolation
+from hpunet_jax.tasks.intensity import unit_interval
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
 

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from hpunet_jax.augmentation import Augmentation, evaluation_crop, training_batch
+from hpunet_jax.augmentation import Augmentation, training_batch
 from hpunet_jax.augmentation.augment import random_coordinates
 from hpunet_jax.augmentation.ranges import CITYSCAPES, LIDC, SNEMI3D
+from hpunet_jax.tasks.crop import evaluation_crop
 
 QUICK = {"xla_backend_optimization_level": 0}  # compile in a third of the time
 EVERYTHING = Augmentation(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hpunet_jax.augmentation import Augmentation
-from hpunet_jax.augmentation.colour import random_colour, unit_interval
+from hpunet_jax.augmentation.colour import random_colour
+from hpunet_jax.tasks.intensity import unit_interval
 
 
 def coloured(image, seed=1, **ranges):

@@ -5,16 +5,8 @@ import numpy as np
 import pytest
 
 from hpunet_jax.augmentation import Batch
-from hpunet_jax.augmentation.extrapolation import (
-    HIDDEN,
-    SIDES,
-    Extrapolation,
-    hide,
-    hide_batch,
-    num_channels,
-    random_hidden,
-    visible_input,
-)
+from hpunet_jax.augmentation.extrapolation import Extrapolation, hide_batch, random_hidden
+from hpunet_jax.tasks.extrapolation import HIDDEN, SIDES, hide, num_channels, visible_input
 
 CLASSES = 4
 

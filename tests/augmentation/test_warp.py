@@ -9,8 +9,9 @@ import pytest
 import scipy.interpolate
 import scipy.ndimage
 
-from hpunet_jax.augmentation import centre_crop, warp
+from hpunet_jax.augmentation import warp
 from hpunet_jax.augmentation.elastic import cubic_bspline_matrix, elastic_displacement
+from hpunet_jax.tasks.crop import centre_crop
 
 SOURCE = (32, 36)
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from hpunet_jax.evaluation import cityscapes, protocols, snemi3d
-from hpunet_jax.evaluation.average_precision import average_precision
 from hpunet_jax.evaluation.instances import paint
-from hpunet_jax.evaluation.iou import iou
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.inference import Model
 from hpunet_jax.inference.segment import SegmentOptions
+from hpunet_jax.metrics.average_precision import average_precision
+from hpunet_jax.metrics.iou import iou
 from hpunet_jax.networks import build_network
 
 ROWS = ["model", "marginal_components", "sample_components"]

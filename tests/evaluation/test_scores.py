@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from hpunet_jax.evaluation.average_precision import Detections, average_precision
 from hpunet_jax.evaluation.scores import Scores, load_scores, load_scores_of, summarize
+from hpunet_jax.metrics.average_precision import Detections, average_precision
 
 
 def scores_of(seed, images=20):

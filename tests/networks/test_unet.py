@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.augmentation import Batch
-from hpunet_jax.evaluation.lidc import evaluate
+from hpunet_jax.evaluation.graders import evaluate
 from hpunet_jax.inference import Model
 from hpunet_jax.networks import build_network
 from hpunet_jax.objectives import build_objective

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet_jax.augmentation.crop import centre_crop
 from hpunet_jax.data.own.folder import (
     find_images,
     find_parts,
@@ -11,6 +10,7 @@ from hpunet_jax.data.own.folder import (
     read_mask,
     read_masks,
 )
+from hpunet_jax.tasks.crop import centre_crop
 
 
 def save(path, pixels):

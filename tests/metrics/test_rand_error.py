@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hpunet_jax.evaluation.rand_error import adapted_rand_error
+from hpunet_jax.metrics.rand_error import adapted_rand_error
 
 maps = hnp.arrays(np.uint16, (5, 6), elements=st.integers(0, 4))
 

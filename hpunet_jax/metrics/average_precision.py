@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpunet_jax.evaluation.bootstrap import Estimate, bootstrap_counts
+from hpunet_jax.metrics.bootstrap import Estimate, bootstrap_counts
 
 OVERLAPS = np.arange(0.5, 1.0, 0.05)
 """The IoUs that a match must exceed, 0.50 to 0.95."""

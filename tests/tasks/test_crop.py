@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet_jax.augmentation import centre_crop, evaluation_crop
+from hpunet_jax.tasks.crop import centre_crop, evaluation_crop
 
 
 def test_the_middle_is_cut_out_and_is_a_view():

@@ -2,9 +2,9 @@ import jax
 import numpy as np
 import pytest
 
-from hpunet_jax.evaluation import lidc
-from hpunet_jax.evaluation.iou import IGNORE, iou
+from hpunet_jax.evaluation import graders
 from hpunet_jax.inference import Model
+from hpunet_jax.metrics.iou import IGNORE, iou
 from hpunet_jax.networks import build_network
 
 CROP = (12, 12)
@@ -51,7 +51,7 @@ def data():
 
 
 def evaluate(data, model=None, size=3, **options):
-    return lidc.evaluate(model or Discs(), batches_of(*data, size), crop=CROP, **options)
+    return graders.evaluate(model or Discs(), batches_of(*data, size), crop=CROP, **options)
 
 
 def test_every_row_has_a_score_for_each_image(data):
@@ -151,7 +151,7 @@ def test_several_foreground_classes_are_averaged(data):
 
 
 def test_the_training_marginal_is_a_row_if_its_frequencies_are_given(data):
-    frequencies = lidc.class_frequencies(batches_of(*data, 3), crop=CROP, num_classes=2)
+    frequencies = graders.class_frequencies(batches_of(*data, 3), crop=CROP, num_classes=2)
     np.testing.assert_allclose(frequencies[..., 1], data[1][:, 2:-2, 2:-2].mean(axis=(0, 3)))
     np.testing.assert_allclose(frequencies.sum(axis=-1), 1)
     rows = evaluate(data, training_frequencies=frequencies).rows
@@ -164,19 +164,19 @@ def test_the_training_marginal_is_a_row_if_its_frequencies_are_given(data):
 
 def test_frequencies_leave_out_what_was_not_annotated(data):
     images, masks = data
-    expected = lidc.class_frequencies(
+    expected = graders.class_frequencies(
         batches_of(images, masks[..., :2], 7), crop=CROP, num_classes=2
     )
     masks = masks.copy()
     masks[..., 2:] = IGNORE
-    result = lidc.class_frequencies(batches_of(images, masks, 2), crop=CROP, num_classes=2)
+    result = graders.class_frequencies(batches_of(images, masks, 2), crop=CROP, num_classes=2)
     np.testing.assert_allclose(result, expected)
 
 
 def test_a_real_network_can_be_evaluated(data, tiny_config):
     network = build_network(tiny_config.model)
     model = Model(network, network.init(jax.random.key(0)), tiny_config)
-    scores = lidc.evaluate(model, batches_of(*data, 4), crop=(16, 16), num_samples=2)
+    scores = graders.evaluate(model, batches_of(*data, 4), crop=(16, 16), num_samples=2)
     for metrics in scores.rows.values():
         for values in metrics.values():
             assert values.shape == (7,)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpunet_jax.augmentation.colour import unit_interval
+from hpunet_jax.tasks.intensity import unit_interval
 
 
 def centre_crop(maps: np.ndarray | jax.Array, crop: tuple[int, int]) -> np.ndarray | jax.Array:

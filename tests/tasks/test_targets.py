@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hpunet_jax.augmentation.targets import (
+from hpunet_jax.tasks.targets import (
     IGNORE,
     check_annotations,
     draw_target,

@@ -6,7 +6,7 @@ from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as of
 from cityscapesscripts.evaluation.instances2dict import instances2dict
 from PIL import Image
 
-from hpunet_jax.evaluation.average_precision import (
+from hpunet_jax.metrics.average_precision import (
     OVERLAPS,
     Detections,
     average_precision,
@@ -14,7 +14,7 @@ from hpunet_jax.evaluation.average_precision import (
     join,
     match,
 )
-from hpunet_jax.evaluation.bootstrap import bootstrap_counts
+from hpunet_jax.metrics.bootstrap import bootstrap_counts
 
 CAR, ROAD, OUT_OF_ROI = 26, 7, 3
 
@@ -190,7 +190,7 @@ def test_the_estimate_is_the_precision_of_all_images_and_its_bootstrapped_deviat
 def test_a_large_bootstrap_is_computed_in_parts(monkeypatch):
     detections = some_detections(0)
     expected = estimate_average_precision([detections], 50)
-    monkeypatch.setattr("hpunet_jax.evaluation.average_precision._CHUNK", 100)
+    monkeypatch.setattr("hpunet_jax.metrics.average_precision._CHUNK", 100)
     assert estimate_average_precision([detections], 50) == expected
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from configs import demo
-from hpunet_jax.evaluation.paper_tables import TABLES
-from hpunet_jax.evaluation.runs import DEMO, PAPER, Job, config_file, finished, jobs_of, trained
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.tables import Run, markdown_table, merge, text_table
 from hpunet_jax.networks import build_network, check_image_shape
+from hpunet_jax.reproduction.paper_tables import TABLES
+from hpunet_jax.reproduction.runs import DEMO, PAPER, Job, config_file, finished, jobs_of, trained
+from hpunet_jax.reproduction.tables import Run, markdown_table, merge, text_table
 
 TABLE = TABLES["table1_lidc"]
 

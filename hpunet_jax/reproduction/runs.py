@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpunet_jax.evaluation.paper_tables import TABLES, Table
+from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
 PAPER, DEMO = "paper", "demo"
 FINISHED = "evaluation.npz"  # the last file that a run writes

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from hpunet_jax.training import mesh as meshes
-from hpunet_jax.training.tpu_report import (
+from hpunet_jax.compilation.tpu_report import (
     Collective,
     collectives,
     estimate_seconds,
     topology_devices,
 )
+from hpunet_jax.training import mesh as meshes
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hpunet_jax.evaluation.bootstrap import bootstrap, bootstrap_means
+from hpunet_jax.metrics.bootstrap import bootstrap, bootstrap_means
 
 
 def test_deviation_of_the_mean_is_the_standard_error():

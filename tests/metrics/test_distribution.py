@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hpunet_jax.evaluation.distribution import ged_squared, hungarian_iou, leave_one_out
-from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.metrics.distribution import ged_squared, hungarian_iou, leave_one_out
+from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
 
 
 def sets(count):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from hpunet_jax import config as configs
-from hpunet_jax.evaluation.paper_tables import Column, Row, Table
 from hpunet_jax.evaluation.scores import Scores, summarize
+from hpunet_jax.reproduction.paper_tables import Column, Row, Table
 
 DATA = {
     "lidc_phantom": "real outlines on SIMULATED CT",

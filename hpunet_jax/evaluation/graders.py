@@ -21,17 +21,17 @@ from typing import TypeVar
 import numpy as np
 import tqdm
 
-from hpunet_jax.augmentation.crop import centre_crop
-from hpunet_jax.evaluation.distribution import (
+from hpunet_jax.evaluation.independent import independent_pixels
+from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
+from hpunet_jax.metrics.distribution import (
     Agreement,
     ged_squared,
     hungarian_iou,
     leave_one_out,
 )
-from hpunet_jax.evaluation.independent import independent_pixels
-from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
-from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
+from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.tasks.crop import centre_crop
 
 Examples = Mapping[str, np.ndarray]
 _T = TypeVar("_T")
@@ -228,7 +228,7 @@ def _read(
     """Crops, and brings the graders to the front: [B, h, w, channels] and [G, B, h, w]."""
     if "masks" not in batch:
         raise ValueError(
-            "the protocol 'lidc' scores the masks of graders, which this data set has not: set "
+            "the protocol 'graders' scores the masks of graders, which this data set has not: set "
             "evaluation.protocol to 'snemi3d' or 'cityscapes' for instances."
         )
     images = centre_crop(batch["image"], crop)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hpunet_jax.evaluation.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
 
 
 def label_maps(count, values=(0, 1, 2, IGNORE), images=2):

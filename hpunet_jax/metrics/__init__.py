@@ -1,0 +1,1 @@
+"""Arrays in, numbers out (Appendix B): how well samples agree with graders and instances."""
