@@ -306,7 +306,7 @@ def test_the_config_names_the_protocol(tmp_path):
     assert list(read.detections) == ROWS
 
 
-def test_a_config_without_a_protocol_is_of_lidc():
+def test_a_config_without_a_protocol_is_of_several_graders():
     class Graders(Colouring):
         def sample(self, images, num_samples, seed, *, probabilities):
             return np.eye(2)[np.stack([images[..., 0] > 0] * num_samples).astype(int)]
@@ -321,7 +321,7 @@ def test_a_config_without_a_protocol_is_of_lidc():
     assert "training_marginal" in scores.rows
     assert scores.subset_b.all()
     config.evaluation.protocol = "snemi3D"
-    with pytest.raises(ValueError, match="'snemi3D': expected one of lidc, snemi3d, cityscapes"):
+    with pytest.raises(ValueError, match="'snemi3D': expected one of graders, snemi3d, cityscapes"):
         protocols.evaluate(model, config, [], no_training)
 
 
