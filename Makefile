@@ -13,7 +13,7 @@ DATA_demo_neurites := neurites_phantom
 DATA_demo_cars := streets_phantom
 DATA_demo_extrapolation := neurites_phantom
 
-.PHONY: $(DEMOS) test lint clean
+.PHONY: $(DEMOS) test lint docs clean
 
 # Everything that is there already is used again; `make clean` starts from nothing.
 $(DEMOS): $(READY)
@@ -28,6 +28,14 @@ test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site, into build/site. Its packages are pinned in docs/requirements.lock.
+docs: $(VENV)/docs
+	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+$(VENV)/docs: docs/requirements.lock $(READY)
+	$(BIN)/python -m pip install --quiet --requirement docs/requirements.lock
+	touch $@
 
 $(READY): requirements.lock setup.py
 	$(PYTHON) -m venv $(VENV)

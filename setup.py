@@ -48,6 +48,7 @@ setup(
         "data": DATA,
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
         "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
+        "docs": ["mkdocs-gen-files", "mkdocs-material", "mkdocstrings[python]"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
         "dev": ["hypothesis", "pytest<9.2", "pytest-xdist", "ruff==0.17.6"],
     },

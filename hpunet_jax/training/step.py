@@ -1,6 +1,7 @@
 """One training step: draw a batch, reconstruct it, balance the terms, update (Fig. 1b, Eq. 6)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ Metrics = Mapping[str, jax.Array]
 
 def batch_loss(
     params: Trainable,
-    objective_state,
+    objective_state: Any,
     batch: Batch,
     key: jax.Array,
     *,
@@ -29,7 +30,7 @@ def batch_loss(
     top_k: float,
     decay: float,
     stochastic: bool = True,
-):
+) -> tuple[jax.Array, tuple[Any, Metrics]]:
     """The loss of one batch, with latents from the posterior.
 
     Args:

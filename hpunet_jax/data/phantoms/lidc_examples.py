@@ -9,6 +9,7 @@ import io
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -83,7 +84,7 @@ def phantom_examples(
             yield from examples
 
 
-def phantom_arrays(split: str, **options) -> dict[str, np.ndarray]:
+def phantom_arrays(split: str, **options: Any) -> dict[str, np.ndarray]:
     """A split as arrays, for machines without TensorFlow.
 
     Args:

@@ -1,0 +1,123 @@
+"""The generated pages of the site: the first page, programs, configs and the API reference.
+
+Programs and configs are read as text, not imported: a flag is what a program's file defines.
+"""
+
+import ast
+import pathlib
+import re
+from collections.abc import Iterator
+
+import mkdocs_gen_files
+
+ROOT = pathlib.Path(__file__).parents[2]
+_FLAG_KINDS = {"DEFINE_bool": "true or false", "DEFINE_integer": "a whole number",
+               "DEFINE_float": "a number", "DEFINE_list": "values separated by commas",
+               "DEFINE_enum": "one of several words", "DEFINE_config_file": "a config"}  # fmt: skip
+
+
+def write(path: str, text: str) -> None:
+    """Writes a page of the site."""
+    with mkdocs_gen_files.open(path, "w") as page:
+        page.write(text)
+
+
+def front_page() -> str:
+    """The README, with its links as seen from docs/."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\(docs/", "](", text)
+    return re.sub(r"\]\((?!http|#|pictures|[\w/]+\.md)([\w./]+)\)", r"](../\1)", text)
+
+
+def programs() -> str:
+    """A section for each program: its docstring and its flags."""
+    parts = ["# Programs\n\nStarted with `python -m experiments.<name>` in a clone.\n"]
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        flags = list(_flags(tree))
+        if path.stem.startswith("_") or "main" not in {getattr(n, "name", "") for n in tree.body}:
+            continue
+        parts.append(f"## {path.stem} {{#{path.stem}}}\n\n{ast.get_docstring(tree)}\n")
+        if flags:
+            parts.append("| flag | takes | default | meaning |\n| --- | --- | --- | --- |")
+            parts += [
+                f"| `--{n}` | {kind} | {default} | {text} |" for n, kind, default, text in flags
+            ]
+        parts.append("")
+    parts.append("All programs also take `--traceback`: on an error, show where it came from.\n")
+    return "\n".join(parts)
+
+
+def _flags(tree: ast.Module) -> Iterator[tuple[str, str, str, str]]:
+    """(name, what it takes, default, help) of the flags that a module defines."""
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        kind = call.func.attr
+        if not kind.startswith("DEFINE_") or not isinstance(call.args[0], ast.Constant):
+            continue
+        name, default, text = call.args[0].value, ast.unparse(call.args[1]), call.args[-1]
+        takes = _FLAG_KINDS.get(kind, "text")
+        if kind == "DEFINE_enum":
+            takes = f"one of {ast.unparse(call.args[2])}"
+        shown = "" if default == "None" else f"`{default}`"
+        help_text = text.value if isinstance(text, ast.Constant) else ast.unparse(text)
+        yield name, takes, shown, str(help_text).replace("|", "\\|")
+
+
+def configs() -> str:
+    """A section for each config: its docstring, and its file."""
+    parts = [
+        "# Configs\n\nEach is a file of `configs/`; any field can be changed on the command line, "
+        "as in `--config.training.seed=3`. A derived config states only its difference.\n"
+    ]
+    for path in sorted((ROOT / "configs").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        if path.stem == "__init__":
+            continue
+        body = text[text.index('"""', 3) + 3 :].strip()
+        parts += [f"## {path.stem} {{#{path.stem}}}\n\n{ast.get_docstring(tree)}\n"]
+        parts += [f'??? note "configs/{path.name}"\n']
+        parts += ["    ```python", *(f"    {line}" for line in body.splitlines()), "    ```\n"]
+    return "\n".join(parts)
+
+
+def api() -> None:
+    """A page for each room of the library, and one that lists them in the order of DESIGN."""
+    index = ["# API\n\nThe rooms of the library.\n", "| room | what it holds |", "| --- | --- |"]
+    rooms = sorted(p.parent for p in (ROOT / "hpunet_jax").glob("*/__init__.py"))
+    for room in rooms:
+        modules = [_name(path) for path in sorted(room.rglob("*.py"))]
+        summary = (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").split(
+            "\n"
+        )
+        name = f"hpunet_jax.{room.name}"
+        index.append(f"| [{name}](api/{name}.md) | {summary[0]} |")
+        text = "\n\n".join(_section(module) for module in modules)
+        write(f"reference/api/{name}.md", f"# {name}\n\n{text}\n")
+    for path in sorted((ROOT / "hpunet_jax").glob("*.py")):
+        if path.stem == "__init__":
+            continue
+        name = _name(path)
+        summary = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")
+        index.append(f"| [{name}](api/{name}.md) | {summary[0]} |")
+        write(f"reference/api/{name}.md", f"# {name}\n\n::: {name}\n")
+    write("reference/api.md", "\n".join(index) + "\n")
+
+
+def _section(module: str) -> str:
+    """A module's section; of a package its docstring alone, since its names stand in its files."""
+    package = (ROOT / module.replace(".", "/")).is_dir()
+    return f"::: {module}" + ("\n    options:\n      members: []" if package else "")
+
+
+def _name(path: pathlib.Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+write("index.md", front_page())
+write("reference/programs.md", programs())
+write("reference/configs.md", configs())
+api()
