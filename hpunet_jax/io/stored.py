@@ -1,0 +1,75 @@
+"""What a decoder finds in a file, before anything is said about what the values mean."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Pillow refuses images of more pixels, which may be small files that unpack to fill the memory.
+MOST_PIXELS = 178_956_970
+
+_TURNS = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: np.swapaxes(pixels, 0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(np.swapaxes(pixels, 0, 1), 2),
+    8: np.rot90,
+}
+
+
+class Stored(NamedTuple):
+    """The values of an image file, upright.
+
+    Attributes:
+      pixels: [H, W] or [H, W, 3], of the file's own type; of a palette, the indices. Values of less
+        than 8 (or 16) bits are not stretched.
+      bits: bits of a value that is an unsigned integer of up to 16; 0 for other types.
+      palette: uint8 [n, 4], the red, green, blue and alpha of each index; None without palette.
+      lossy: whether the compression changes values (JPEG).
+      turned: whether the file said that it is to be turned or mirrored.
+    """
+
+    pixels: np.ndarray
+    bits: int
+    palette: np.ndarray | None = None
+    lossy: bool = False
+    turned: bool = False
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns and mirrors as EXIF's orientation says, 1 to 8; any other number changes nothing."""
+    return np.ascontiguousarray(_TURNS.get(orientation, _TURNS[1])(pixels))
+
+
+def drop_alpha(pixels: np.ndarray, bits: int, name: str) -> np.ndarray:
+    """Leaves out the last channel, a transparency that must be opaque everywhere.
+
+    Args:
+      pixels: [H, W, 2 or 4].
+      bits: bits of a value.
+      name: the file, for messages.
+
+    Returns:
+      [H, W] or [H, W, 3].
+
+    Raises:
+      ValueError: if a pixel is transparent.
+    """
+    if (pixels[..., -1] != 2**bits - 1).any():
+        raise ValueError(f"{name} is transparent in places: save it without transparency.")
+    return pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :-1]
+
+
+def check_size(height: int, width: int, name: str) -> None:
+    """Refuses images of more than `MOST_PIXELS` pixels.
+
+    Raises:
+      ValueError: it names the file and its size.
+    """
+    if height * width > MOST_PIXELS:
+        raise ValueError(
+            f"{name} has {height:,}x{width:,} pixels, more than the {MOST_PIXELS:,} that are read "
+            "at once: cut it into parts, or scale it down."
+        )

@@ -1,0 +1,145 @@
+"""TIFF files, by tifffile with the decoders of imagecodecs.
+
+A file is decoded from memory, so that errors of the disk or of rights cannot be taken for damage.
+"""
+
+import io
+import math
+import struct
+
+import numpy as np
+import tifffile
+
+from hpunet_jax.io.stored import Stored, check_size, drop_alpha, upright
+
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ORIENTATION = 274
+_JPEG = (
+    tifffile.COMPRESSION.OJPEG,
+    tifffile.COMPRESSION.JPEG,
+    tifffile.COMPRESSION.JPEG_2000_LOSSY,
+)
+# What tifffile and imagecodecs (RuntimeError) raise where a file's content makes no sense.
+_DAMAGE = (
+    *(tifffile.TiffFileError, RuntimeError, ValueError, OSError, EOFError, struct.error),
+    *(IndexError, KeyError, TypeError, AttributeError, ArithmeticError),
+)
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether a file's content begins as a TIFF file does."""
+    return data[:4] in _SIGNATURES
+
+
+def decode_tiff(data: bytes, name: str) -> Stored:
+    """Decodes a TIFF file of one page.
+
+    Args:
+      data: the content of the file.
+      name: the file, for messages.
+
+    Returns:
+      Its values: white is the greatest, also where the file says that white is 0.
+
+    Raises:
+      ValueError: the file is damaged, has several pages, is too large or transparent, or there is
+        no decoder for it. It names the file and the reason.
+    """
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = _only_page(file, name)
+            _check_kind(page, name)
+            _check_whole(page, len(data), name)
+            pixels = page.asarray()
+            if page.axes == "SYX":
+                pixels = np.moveaxis(pixels, 0, -1)
+            return _as_stored(page, pixels, name)
+    except _Refused as error:
+        raise ValueError(str(error)) from error
+    except _DAMAGE as error:
+        raise ValueError(f"{name} is damaged ({error}).") from error
+
+
+class _Refused(Exception):
+    """The file is whole, but not what can be read here."""
+
+
+def _only_page(file: tifffile.TiffFile, name: str) -> tifffile.TiffPage:
+    series = [one for one in file.series if not one.keyframe.is_reduced]  # no previews
+    if not series:
+        raise tifffile.TiffFileError("it has no image")
+    # Axes that are neither height nor width nor colours: pages, time, depth.
+    images = sum(
+        math.prod(n for n, axis in zip(one.shape, one.axes, strict=True) if axis not in "YXS")
+        for one in series
+    )
+    if images > 1:
+        raise _Refused(
+            f"{name} has {images} pages: expected one image; save each page as a file of its own."
+        )
+    return series[0].keyframe
+
+
+def _check_kind(page: tifffile.TiffPage, name: str) -> None:
+    check = tifffile.TIFF.DECOMPRESSORS
+    try:
+        check[page.compression]
+    except (KeyError, ImportError) as error:
+        raise _Refused(
+            f"{name} is compressed by {_name(page.compression)}, for which there is no decoder: "
+            "save it with another compression, such as LZW."
+        ) from error
+    photometric = tifffile.PHOTOMETRIC
+    known = [photometric.MINISWHITE, photometric.MINISBLACK, photometric.RGB, photometric.PALETTE]
+    if page.compression in _JPEG:
+        known.append(photometric.YCBCR)  # which its decoder turns into RGB
+    if page.photometric not in known:
+        raise _Refused(
+            f"{name} has {_name(page.photometric)} colours: expected grey values or RGB; convert "
+            "it."
+        )
+    try:
+        check_size(page.imagelength, page.imagewidth, name)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+
+
+def _check_whole(page: tifffile.TiffPage, size: int, name: str) -> None:
+    """Some decoders fill up what is missing."""
+    ends = [
+        offset + count
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        if count
+    ]
+    if max(ends, default=0) > size:
+        raise tifffile.TiffFileError(f"it has {size} bytes, and should have {max(ends)}")
+
+
+def _as_stored(page: tifffile.TiffPage, pixels: np.ndarray, name: str) -> Stored:
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8)
+    bits = page.bitspersample if pixels.dtype in (np.uint8, np.uint16) else 0
+    base = 3 if page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR) else 1
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if channels == base + 1 and bits:
+        try:
+            pixels = drop_alpha(pixels, bits, name)
+        except ValueError as error:
+            raise _Refused(str(error)) from error
+    elif channels != base:
+        raise _Refused(f"{name} has {channels} channels: expected 1 (grey) or 3 (RGB).")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and bits:
+        pixels = pixels.dtype.type(2**bits - 1) - pixels
+    palette = None
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        colours = np.asarray(page.colormap).T
+        colours = (colours >> 8 if colours.max(initial=0) > 255 else colours).astype(np.uint8)
+        palette = np.pad(colours, [(0, 0), (0, 1)], constant_values=255)
+    tag = page.tags.get(_ORIENTATION)
+    orientation = int(tag.value) if tag else 1
+    turned = orientation in range(2, 9)
+    return Stored(upright(pixels, orientation), bits, palette, page.compression in _JPEG, turned)
+
+
+def _name(value: int) -> str:
+    return getattr(value, "name", None) or f"method {int(value)}"
