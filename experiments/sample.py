@@ -8,9 +8,9 @@ samples.png (image, graders, reconstructions, samples), or of data sets with ins
 (image, labels, reconstruction, clustered instances, samples); and scales.png (all latent scales,
 only the coarsest, only the finest). A model that extrapolates is shown in extrapolation.png alone.
 
-With --images, a file or a folder of PNG images, every image also gets its samples as label maps:
-<out>/<name>/sample_00.png and so on, the pixel's value being the class. experiments.segment makes
-instances of them.
+With --images, an image file or a folder of them (docs/data.md says which), every image also gets
+its samples as label maps: <out>/<name>/sample_00.png and so on, the pixel's value being the class.
+experiments.segment makes instances of them.
 """
 
 import pathlib
@@ -18,12 +18,10 @@ import pathlib
 import numpy as np
 from absl import flags
 from jax.random import key
-from PIL import Image
 from tqdm import tqdm, trange
 
 import hpunet_jax
 from experiments import program
-from hpunet_jax.data.crop_layout import decode_image
 from hpunet_jax.figures import (
     extrapolation_figure,
     instance_figure,
@@ -32,8 +30,8 @@ from hpunet_jax.figures import (
     scales_figure,
 )
 from hpunet_jax.figures.palettes import label_palette, neurite_palette
-from hpunet_jax.files import write_aside
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
+from hpunet_jax.io import check_apart, find_images, fit_channels, read_image, write_labels
 from hpunet_jax.metrics.iou import IGNORE
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.tasks.extrapolation import hide
@@ -42,7 +40,7 @@ from hpunet_jax.tasks.targets import draw_targets, stochastic_classes
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
-_IMAGES = flags.DEFINE_string("images", None, "PNG file or folder; default: the data set's.")
+_IMAGES = flags.DEFINE_string("images", None, "Image file or folder; default: the data set's.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _EXAMPLES = flags.DEFINE_list(
@@ -140,20 +138,20 @@ def random_labels(model: hpunet_jax.Model, examples: dict[str, np.ndarray]) -> n
 
 def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Path) -> None:
     """Writes the samples of image files as label maps, with a picture of each."""
-    paths = sorted(source.glob("*.png")) if source.is_dir() else [source]
-    if not paths:
-        raise FileNotFoundError(f"{source} holds no PNG files.")
-    for path in tqdm(paths, desc="sample", unit="image"):
+    check_apart(out, source)
+    listing = find_images(source)
+    if listing.skipped:
+        print(listing.note())
+    for path in tqdm(listing.images, desc="sample", unit="image"):
+        image = fit_channels(read_image(path), model.network.image_channels)[None]
         try:
-            image = decode_image(path.read_bytes())
-            image = image[None] if image.ndim == 3 else image[None, ..., None]
             samples = samples_by_scales(model, image, probabilities=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         save_figure(draw_scales(image, samples), out / path.stem / "scales.png")
         for number, labels in enumerate(samples["all scales"].argmax(axis=-1)[:, 0]):
-            with write_aside(out / path.stem / f"sample_{number:02d}.png") as aside:
-                Image.fromarray(labels.astype(np.uint8)).save(aside)
+            labels = labels.astype(np.uint8 if model.num_classes <= 256 else np.uint16)
+            write_labels(out / path.stem / f"sample_{number:02d}.png", labels)
     print(f"label maps and pictures: {out}")
 
 

@@ -23,9 +23,9 @@ import hpunet_jax
 from experiments import program
 from hpunet_jax.figures.overlay import overlay
 from hpunet_jax.files import write_aside
-from hpunet_jax.inference.images import find_images, read_image
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
-from hpunet_jax.inference.segment_files import save_instances, write_table
+from hpunet_jax.inference.segment_files import write_table
+from hpunet_jax.io import check_apart, find_images, fit_channels, read_image, write_labels
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory of a run, or a model file.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
@@ -40,7 +40,11 @@ flags.mark_flags_as_required(["checkpoint", "images", "out"])
 
 def main(_) -> None:
     out = pathlib.Path(_OUT.value)
-    paths = find_images(_IMAGES.value)
+    check_apart(out, _IMAGES.value)
+    listing = find_images(_IMAGES.value)
+    if listing.skipped:
+        print(listing.note())
+    paths = listing.images
     model = hpunet_jax.load(_CHECKPOINT.value, _STEP.value)
     options = SegmentOptions.from_config(
         model.config,
@@ -51,19 +55,19 @@ def main(_) -> None:
     segmenter = Segmenter(model, options, max_memory=1e9 * _MAX_MEMORY.value)
     channels = model.network.image_channels
     for path in tqdm(paths, desc="check", unit="image"):
-        read_image(path, channels)
+        fit_channels(read_image(path), channels)
 
     tables = {}
     with tqdm(paths, desc="segment", unit="image") as bar:
         for path in bar:
-            image = read_image(path, channels)
+            image = fit_channels(read_image(path), channels)
             try:
                 memory = segmenter.memory(image.shape[:2])
                 bar.set_postfix_str(f"{path.name}, {memory / 1e6:,.0f} MB")
                 result = segmenter(image)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
-            save_instances(out / f"{path.stem}_instances.png", result.instances)
+            write_labels(out / f"{path.stem}_instances.png", result.instances)
             with write_aside(out / f"{path.stem}_overlay.png") as aside:
                 Image.fromarray(overlay(image, result.instances)).save(aside)
             tables[path.name] = result.table

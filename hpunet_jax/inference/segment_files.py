@@ -1,11 +1,8 @@
-"""What `experiments.segment` writes: maps of instances and the table of their confidences."""
+"""What `experiments.segment` writes beside maps of instances: the table of their confidences."""
 
 import csv
 import os
 from collections.abc import Mapping
-
-import numpy as np
-from PIL import Image
 
 from hpunet_jax.files import write_aside
 from hpunet_jax.instances.scores import InstanceTable
@@ -13,17 +10,6 @@ from hpunet_jax.instances.scores import InstanceTable
 COLUMNS = (
     *("image", "instance", "area", "left", "top", "width", "height", "confidence", "agreement"),
 )
-
-
-def save_instances(path: str | os.PathLike[str], instances: np.ndarray) -> None:
-    """Writes a map of instances as a 16-bit grey PNG: each pixel's value is its instance.
-
-    Args:
-      path: the file.
-      instances: uint16 [H, W], 0 for background.
-    """
-    with write_aside(path) as aside:
-        Image.fromarray(np.asarray(instances, np.uint16)).save(aside)
 
 
 def write_table(path: str | os.PathLike[str], tables: Mapping[str, InstanceTable]) -> None:

@@ -1,12 +1,9 @@
-import io
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from hpunet_jax.data.crop_layout import Crop, decode_image, find_crops
+from hpunet_jax.data.crop_layout import Crop, find_crops
 
 PUBLISHED = range(4)
 
@@ -72,50 +69,26 @@ def test_an_image_that_nobody_annotated_is_a_problem():
     assert problems == ["images/b.png has no masks: expected gt/b_l<number>.png."]
 
 
-def png(pixels, **kwargs):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, **kwargs).save(buffer, "PNG")
-    return buffer.getvalue()
+def test_own_data_may_have_any_suffix_in_capitals_or_not_but_each_name_once():
+    names = ["images/a.TIF", "images/b.jpg", "gt/a_l0.PNG", "gt/b_l0.tiff", "gt/b_l1.png"]
+    crops, problems = find_crops(names, suffixes=(".png", ".jpg", ".tif", ".tiff"))
+    assert problems == []
+    assert [crop.image for crop in crops] == ["images/a.TIF", "images/b.jpg"]
+    assert crops[1].masks == {0: "gt/b_l0.tiff", 1: "gt/b_l1.png"}
+    twice = [*names_of("a", [0]), "images/a.PNG", "gt/a_l00.png"]
+    _, problems = find_crops(twice)
+    assert problems == [
+        "gt/a_l00.png and gt/a_l0.png are of the same grader.",
+        "images/a.png and images/a.PNG differ in their suffix only.",
+    ]
 
 
 @pytest.mark.parametrize(
-    "pixels",
-    [
-        np.random.default_rng(0).integers(0, 256, (7, 5), np.uint8),
-        np.random.default_rng(0).integers(0, 2**16, (7, 5), np.uint16),
-        np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8),
-    ],
+    "name", ["images/Thumbs.db", "gt/desktop.ini", "images/.DS_Store", "__MACOSX/images/a.png"]
 )
-def test_pixels_are_decoded_unchanged(pixels):
-    np.testing.assert_array_equal(decode_image(png(pixels)), pixels, strict=True)
-
-
-def test_black_and_white_becomes_0_and_255():
-    pixels = np.random.default_rng(0).random((6, 9)) < 0.5
-    np.testing.assert_array_equal(
-        decode_image(png(pixels)), np.where(pixels, 255, 0).astype(np.uint8), strict=True
-    )
-
-
-def test_any_damage_is_an_error():
-    data = png(np.random.default_rng(0).integers(0, 256, (9, 9), np.uint8))
-    for size in range(len(data) - 12):  # the last twelve bytes only mark the end
-        with pytest.raises(ValueError, match="damaged"):
-            decode_image(data[:size])
-    for position in range(len(data) - 12):
-        changed = bytearray(data)
-        changed[position] ^= 4
-        with pytest.raises(ValueError, match="damaged"):
-            decode_image(bytes(changed))
-
-
-def test_palettes_and_transparency_are_refused():
-    colours = np.zeros((4, 4, 3), np.uint8)
-    for image in (Image.fromarray(colours).quantize(4), Image.fromarray(colours).convert("RGBA")):
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        with pytest.raises(ValueError, match="without palette or transparency"):
-            decode_image(buffer.getvalue())
+def test_what_systems_leave_in_folders_does_not_matter(name):
+    crops, problems = find_crops([*names_of("a"), name], PUBLISHED)
+    assert ([crop.id for crop in crops], problems) == (["a"], [])
 
 
 def test_the_layout_is_read_without_tensorflow():

@@ -13,8 +13,8 @@ from PIL import Image
 
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.inference import segment
-from hpunet_jax.inference.images import pad_to_multiple
 from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.inference.segment import (
     Segmenter,
     SegmentOptions,
@@ -173,5 +173,5 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     (images / "zz.png").write_bytes(b"damaged")
     again = run_program(*arguments[:2], f"--out={tmp_path / 'other'}")
     assert again.returncode == 1
-    assert "zz.png is damaged or no image" in again.stderr
+    assert "zz.png is no PNG, JPEG" in again.stderr
     assert not (tmp_path / "other").exists()  # told before the first is segmented

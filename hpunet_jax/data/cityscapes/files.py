@@ -17,7 +17,8 @@ import numpy as np
 from cityscapesscripts.helpers import labels as cityscapes_labels
 from PIL import Image, UnidentifiedImageError
 
-from hpunet_jax.data.crop_layout import decode_image
+from hpunet_jax.io import read_image as read_any_image
+from hpunet_jax.io import read_labels
 
 SIZE = (1024, 2048)  # height and width of the originals
 HALF = (512, 1024)
@@ -126,9 +127,9 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
       uint8 [512, 1024, 3].
 
     Raises:
-      ValueError: if the file is damaged or of another kind.
+      ValueError: if the file is damaged or of another kind; it names the file.
     """
-    pixels = _decode(path)
+    pixels = read_any_image(path).array
     if pixels.shape != (*SIZE, 3) or pixels.dtype != np.uint8:
         raise ValueError(_of_another_kind(path, pixels, f"{SIZE[0]}x{SIZE[1]}x3 uint8"))
     return halve_by_area(pixels)
@@ -148,7 +149,7 @@ def read_annotation(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarra
     Raises:
       ValueError: if the file is damaged or of another kind, or all pixels are to be ignored.
     """
-    ids = _decode(path)
+    ids = read_labels(path).array
     if ids.shape != SIZE or ids.dtype != np.uint16:
         raise ValueError(_of_another_kind(path, ids, f"{SIZE[0]}x{SIZE[1]} uint16"))
     ids = halve_by_nearest(ids)
@@ -205,13 +206,6 @@ def check_counts(frames: dict[str, Sequence[Frame]]) -> list[str]:
         for split, expected in NUM_IMAGES.items()
         if len(frames[split]) != expected
     ]
-
-
-def _decode(path: str | os.PathLike[str]) -> np.ndarray:
-    try:
-        return decode_image(pathlib.Path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}. Download it again.") from error
 
 
 def _of_another_kind(path: str | os.PathLike[str], pixels: np.ndarray, expected: str) -> str:

@@ -13,7 +13,8 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.crop_archives import Archive, Files, Folder
-from hpunet_jax.data.crop_layout import Crop, decode_image, find_crops
+from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.io import decode_image
 
 SIZE = 180
 GRADERS = range(4)
@@ -159,12 +160,9 @@ def _find_parts(manual_dir: pathlib.Path, any_count: bool) -> dict[str, pathlib.
 
 def _read_gray(files: Files, name: str) -> np.ndarray:
     """Reads an image uint8 [180, 180]; errors name the file."""
-    try:
-        pixels = decode_image(files.read(name))
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{name} cannot be read: {error}.") from error
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., 0]  # grey values stored as colours
+    pixels = decode_image(files.read(name), name).array
+    if (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]  # grey values, perhaps stored as colours
     if pixels.shape != (SIZE, SIZE) or pixels.dtype != np.uint8:
         raise ValueError(
             f"{name} is of the wrong kind: expected {SIZE}x{SIZE} grey values with 8 bits, "

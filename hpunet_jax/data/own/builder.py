@@ -93,7 +93,7 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         crops, _ = find_images(files)
         for crop in tqdm.tqdm(crops, f"own_data {files.path.name}", unit=" images"):
-            image = read_image(files, crop.image)
+            image = read_image(files, crop.image).array
             masks = read_masks(files, crop, config.graders, image.shape[:2])
             yield (
                 crop.id,

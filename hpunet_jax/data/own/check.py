@@ -96,16 +96,16 @@ def _look_at_all(
 def _look_at(files: Folder, crop: Crop, size: tuple[int, int] | None) -> _Found:
     found = _Found(f"{files.path.name}/{crop.image}", [])
     try:
-        image = read_image(files, crop.image)
-    except ValueError as error:
+        image = read_image(files, crop.image).array
+    except (ValueError, OSError) as error:
         found.problems.append(Problem("unreadable image", str(error)))
         return found
     found.size = image.shape[:2]
     found.kind = image.shape[2], 8 * image.dtype.itemsize
     for grader, name in crop.masks.items():
         try:
-            mask = read_mask(files, name)
-        except ValueError as error:
+            mask = read_mask(files, name).array
+        except (ValueError, OSError) as error:
             found.problems.append(Problem("unreadable mask", str(error)))
             continue
         if mask.shape != found.size:

@@ -1,12 +1,12 @@
 """Own data in the layout of the published LIDC crops (Appendix C): reading a folder.
 
-  <dir>/<train|val|test>/images/<name>.png        grey (8 or 16 bits) or RGB (8 bits)
+  <dir>/<train|val|test>/images/<name>.png        an image of any format that hpunet_jax/io reads
   <dir>/<train|val|test>/gt/<name>_l<k>.png       what grader k drew: the class, 255 = ignore
 
-Graders may be any numbers, and an image needs at least one of them. A mask with one bit per pixel
-has the classes 0 and 1.
+Graders may be any numbers, and an image needs at least one of them.
 """
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import Crop, decode_image, find_crops
+from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, read_bytes
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
 IGNORE = 255
@@ -45,14 +46,14 @@ def find_parts(folder: str | os.PathLike[str]) -> dict[str, Folder]:
 
 def find_images(files: Folder) -> tuple[list[Crop], list[str]]:
     """The images of a part with their masks, and a sentence for each file out of place."""
-    layout = find_crops(files.names)
+    layout = find_crops(files.names, suffixes=SUFFIXES)
     problems = [f"{files.path.name}/{problem}" for problem in layout.problems]
     if not layout.crops:
         problems.append(f"{files.path.name} has no image with a mask.")
     return layout.crops, problems
 
 
-def read_image(files: Folder, name: str) -> np.ndarray:
+def read_image(files: Folder, name: str) -> Image:
     """Reads an image.
 
     Args:
@@ -60,16 +61,16 @@ def read_image(files: Folder, name: str) -> np.ndarray:
       name: the image's.
 
     Returns:
-      uint8 or uint16 [H, W, 1], or uint8 [H, W, 3].
+      The image, uint8 or uint16 [H, W, 1 or 3].
 
     Raises:
-      ValueError: if the file is damaged or of another kind; its message names it.
+      ValueError: if the file is damaged or no such image; its message names it.
+      OSError: if the file cannot be read at all.
     """
-    pixels = _decode(files, name)[0]
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return decode_image(read_bytes(files.path / name), f"{files.path.name}/{name}")
 
 
-def read_mask(files: Folder, name: str) -> np.ndarray:
+def read_mask(files: Folder, name: str) -> Image:
     """Reads a mask.
 
     Args:
@@ -77,20 +78,19 @@ def read_mask(files: Folder, name: str) -> np.ndarray:
       name: the mask's.
 
     Returns:
-      uint8 [H, W], the class of each pixel; 255 is ignored.
+      The mask, uint8 [H, W], the class of each pixel; 255 is ignored.
 
     Raises:
-      ValueError: if the file is damaged or of another kind; its message names it.
+      ValueError: if the file is damaged or no mask; its message names it.
+      OSError: if the file cannot be read at all.
     """
-    pixels, bits = _decode(files, name)
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., 0]  # grey values stored as colours
-    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+    mask = decode_labels(read_bytes(files.path / name), f"{files.path.name}/{name}")
+    if mask.array.size and not 0 <= mask.array.min() <= mask.array.max() <= IGNORE:
         raise ValueError(
-            f"{files.path.name}/{name} is no mask: expected grey values of 1 or 8 bits, whose "
-            f"value is the class; found {pixels.dtype} of shape {pixels.shape}."
+            f"{mask.source} has values from {mask.array.min()} to {mask.array.max()}: expected "
+            f"classes, at most {IGNORE - 1}, or {IGNORE} for pixels to ignore."
         )
-    return pixels // 255 if bits == 1 else pixels
+    return dataclasses.replace(mask, array=mask.array.astype(np.uint8))
 
 
 def read_masks(
@@ -109,7 +109,7 @@ def read_masks(
     """
     masks = np.full((*shape, len(graders)), IGNORE, np.uint8)
     for grader, name in crop.masks.items():
-        masks[..., graders.index(grader)] = read_mask(files, name)
+        masks[..., graders.index(grader)] = read_mask(files, name).array
     return masks
 
 
@@ -133,11 +133,3 @@ def fit(pixels: np.ndarray, size: tuple[int, int], fill: int) -> np.ndarray:
             room[axis] = (-over // 2, -over - -over // 2)
             pixels = np.pad(pixels, room, constant_values=fill)
     return pixels
-
-
-def _decode(files: Folder, name: str) -> tuple[np.ndarray, int]:
-    try:
-        data = files.read(name)
-        return decode_image(data), data[24]  # the bit depth stands at byte 24 of a PNG
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{files.path.name}/{name} cannot be read: {error}.") from error

@@ -41,24 +41,24 @@ def test_grey_rgb_and_16_bit_images_keep_their_values(tmp_path, files):
     for shape, dtype in (((6, 8), np.uint8), ((6, 8), np.uint16), ((6, 8, 3), np.uint8)):
         pixels = rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype)
         save(tmp_path / "train/images/p/a.png", pixels)
-        image = read_image(files(), "images/p/a.png")
+        image = read_image(files(), "images/p/a.png").array
         np.testing.assert_array_equal(image, pixels.reshape(6, 8, -1), strict=True)
 
 
 def test_masks_of_one_bit_have_the_classes_0_and_1(tmp_path, files):
     mask = np.eye(6, 8, dtype=bool)
     save(tmp_path / "train/gt/p/a_l1.png", Image.fromarray(mask))
-    found = read_mask(files(), "gt/p/a_l1.png")
+    found = read_mask(files(), "gt/p/a_l1.png").array
     np.testing.assert_array_equal(found, mask.astype(np.uint8), strict=True)
 
 
 def test_grey_masks_stored_as_colours_are_read_and_true_colours_refused(tmp_path, files):
     mask = np.full((6, 8, 3), 2, np.uint8)
     save(tmp_path / "train/gt/p/a_l1.png", mask)
-    assert (read_mask(files(), "gt/p/a_l1.png") == np.full((6, 8), 2)).all()
+    assert (read_mask(files(), "gt/p/a_l1.png").array == np.full((6, 8), 2)).all()
     mask[0, 0, 0] = 3
     save(tmp_path / "train/gt/p/a_l1.png", mask)
-    with pytest.raises(ValueError, match=r"train/gt/p/a_l1\.png is no mask: expected grey"):
+    with pytest.raises(ValueError, match=r"train/gt/p/a_l1\.png has colours: expected grey"):
         read_mask(files(), "gt/p/a_l1.png")
 
 
