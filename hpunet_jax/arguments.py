@@ -35,6 +35,7 @@ def check_integer(
     Raises:
       ValueError: for anything else: bools, floats (whole ones, too), arrays, text.
     """
+    value = _of_python(value)
     wrong = not _is(value, numbers.Integral) or _outside(value, least, greatest)
     if wrong or (odd and value % 2 == 0):
         kind = "an odd integer" if odd else "an integer"
@@ -48,9 +49,10 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def check_number(
-    name: str, value: Any, least: float | None = None, greatest: float | None = None
+    name: str, value: Any, least: float | int | None = None, greatest: float | int | None = None
 ) -> float:
     """A finite number argument as a float; as `check_integer`, but integers and floats pass."""
+    value = _of_python(value)
     finite = _is(value, numbers.Real) and abs(value) <= sys.float_info.max
     if not finite or _outside(value, least, greatest):
         raise ValueError(f"{name} must be a number{_range(least, greatest)}, not {shown(value)}.")
@@ -145,21 +147,23 @@ def shown(value: Any) -> str:
     """A value for a message: short, and with its type where the value does not tell it."""
     if isinstance(value, np.ndarray) or hasattr(value, "aval"):
         return f"an array of {value.dtype} of shape {tuple(value.shape)}"
-    if isinstance(value, np.generic):
-        value = value.item()
-    text = repr(value)
+    text = repr(_of_python(value))
     return text if len(text) <= 60 else f"{text[:50]}… ({type(value).__name__})"
+
+
+def _of_python(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
 
 
-def _outside(value: Any, least: float | None, greatest: float | None) -> bool:
+def _outside(value: Any, least: float | int | None, greatest: float | int | None) -> bool:
     return (least is not None and value < least) or (greatest is not None and value > greatest)
 
 
-def _range(least: float | None, greatest: float | None) -> str:
+def _range(least: float | int | None, greatest: float | int | None) -> str:
     if greatest is None:
         return "" if least is None else f" of {least} or more"
     return f" of at most {greatest}" if least is None else f" from {least} to {greatest}"
