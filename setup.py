@@ -15,16 +15,38 @@ DATA = [
     "tensorflow-datasets>=4.9.7",
 ]
 
+# The programs and configs of a clone, carried inside the package: see hpunet_jax/command.py.
+SHIPPED = {f"hpunet_jax._shipped.{name}": name for name in ("configs", "experiments")}
+
 setup(
     name="hpunet_jax",
     version="0.1.0",
     description="The Hierarchical Probabilistic U-Net in JAX, Haiku and optax",
     long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The hpunet_jax authors",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="segmentation uncertainty probabilistic-unet JAX Haiku medical-imaging connectomics",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
+    ],
+    project_urls={"Paper": "https://arxiv.org/abs/1905.13077"},
     python_requires=">=3.11",
-    packages=find_packages(include=["hpunet_jax", "hpunet_jax.*"]),
-    package_data={"hpunet_jax": ["pretrained/*.npz"]},
+    packages=[*find_packages(include=["hpunet_jax", "hpunet_jax.*"]), *SHIPPED],
+    package_dir=SHIPPED,
+    package_data={"hpunet_jax": ["py.typed", "pretrained/*.npz"]},
+    entry_points={"console_scripts": ["hpunet = hpunet_jax.command:main"]},
     install_requires=[
         "absl-py",
         "chex",
@@ -32,6 +54,7 @@ setup(
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.12",
         "jaxlib>=0.10,<0.12",
+        "jaxtyping>=0.3",
         "matplotlib",
         "ml-collections>=1.0",
         "numpy>=2",
@@ -50,6 +73,16 @@ setup(
         "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
         "docs": ["mkdocs-gen-files", "mkdocs-material", "mkdocstrings[python]"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
-        "dev": ["hypothesis", "pytest<9.2", "pytest-xdist", "ruff==0.17.6"],
+        "dev": [
+            "beartype",
+            "build",
+            "hypothesis",
+            "pytest<9.2",
+            "pytest-xdist",
+            "ruff==0.17.6",
+            "setuptools>=77",
+            "ty==0.0.108",
+            "wheel",
+        ],
     },
 )

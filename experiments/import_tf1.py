@@ -13,7 +13,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import program
+from experiments import program, shipped
 from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
 from hpunet_jax.networks import build_network
 from hpunet_jax.objectives import GecoParams, build_objective
@@ -23,7 +23,7 @@ from hpunet_jax.training.optimizer import build_optimizer
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Its path without '.index'.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The directory to make.")
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/lidc_hpunet.py", "Everything but the model."
+    "config", shipped.config_file("lidc_hpunet"), "Everything but the model."
 )
 flags.mark_flags_as_required(["checkpoint", "workdir"])
 

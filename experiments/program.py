@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from experiments import shipped
+
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
 
 # What the library raises for bad input; anything else is our mistake and keeps its traceback.
@@ -33,7 +35,11 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             print(f"\nerror: {error}", file=sys.stderr)
             sys.exit(1)
 
-    app.run(guarded, flags_parser=parse)
+    try:
+        arguments = shipped.with_files(sys.argv)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    app.run(guarded, argv=arguments, flags_parser=parse)
 
 
 def parse(arguments: Sequence[str]) -> list[str]:

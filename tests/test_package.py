@@ -1,0 +1,76 @@
+"""The package as a user gets it: built, installed alone, and started outside of any checkout."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[1]
+SOURCES = ("hpunet_jax", "configs", "experiments", "setup.py", "pyproject.toml", "README.md")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder of programs of an environment that has the wheel, and this one's libraries."""
+    folder = tmp_path_factory.mktemp("package")
+    source = folder / "source"
+    source.mkdir()
+    for name in (*SOURCES, "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    # Without options it builds the sdist, and the wheel from what is in the sdist.
+    build = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={folder}", source]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    assert list(folder.glob("*.tar.gz"))
+    environment = folder / "environment"
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    site = next((environment / "lib").glob("python*/site-packages"))
+    # A line of a .pth adds a folder, but not what that folder's own .pth files name: this checkout.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install = [sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps"]
+    subprocess.run([*install, wheel], check=True)
+    return environment / "bin"
+
+
+def run(folder, *command):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_gives_programs_configs_and_models_and_takes_no_other_name(installed, tmp_path):
+    code = (
+        "import importlib.util, hpunet_jax; print(hpunet_jax.__file__); "
+        "print(hpunet_jax.load('pretrained/lidc_phantom').num_classes); "
+        "print([importlib.util.find_spec(name) for name in ('configs', 'experiments')])"
+    )
+    done = run(tmp_path, installed / "python", "-c", code)
+    assert done.returncode == 0, done.stderr
+    where, classes, names = done.stdout.splitlines()
+    assert pathlib.Path(where).is_relative_to(installed.parent)
+    assert (classes, names) == ("2", "[None, None]")
+    helped = run(tmp_path, installed / "hpunet", "--help")
+    assert helped.returncode == 0
+    assert "  train " in helped.stdout
+    wrong = run(tmp_path, installed / "hpunet", "train", "--config=lidc_hpnet", "--workdir=x")
+    assert wrong.returncode == 1
+    assert "Did you mean lidc_hpunet?" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_the_installed_command_samples_with_the_shipped_model(installed, tmp_path):
+    (tmp_path / "images").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "images" / "a.png")
+    flags = ["--workdir=pretrained/lidc_phantom", "--images=images", "--out=out"]
+    done = run(tmp_path, installed / "hpunet", "sample", *flags, "--num_samples=2")
+    assert done.returncode == 0, done.stderr
+    labels = np.asarray(Image.open(tmp_path / "out" / "a" / "sample_01.png"))
+    assert labels.shape == (64, 64)
+    assert (tmp_path / "out" / "a" / "scales.png").exists()
