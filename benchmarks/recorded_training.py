@@ -43,7 +43,7 @@ def losses_and_gradients(r: Recording, compiled: Pass) -> Iterator[Comparison]:
         yield from _gradients(r, group, r.by_name(gradient), others)
 
 
-def _loss(r: Recording, objective: Objective, mask, top_k: float, decay: float = 0.0):
+def _loss(r: Recording, objective: Objective, mask, top_k: float, with_weight_decay: bool = False):
     """Value and gradients of a loss of a pass's outputs; terms by the official summaries' names."""
 
     def loss(values, params, state):
@@ -67,7 +67,7 @@ def _loss(r: Recording, objective: Objective, mask, top_k: float, decay: float =
             "total": value.loss + regularisation,
             "state": value.state,
         }
-        return value.loss + decay * regularisation, terms
+        return value.loss + (regularisation if with_weight_decay else 0.0), terms
 
     return r.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
 
@@ -144,7 +144,7 @@ def five_steps(r: Recording, compiled: Pass, scale, label: str = "") -> Iterator
     vector = _Vector(params)  # of all parameters, since Adam works element by element
     flat = vector.join(params)
     optimizer_state = optimizer.init(flat)
-    loss = _loss(r, r.geco, r.mask, r.top_k, decay=1.0)
+    loss = _loss(r, r.geco, r.mask, r.top_k, with_weight_decay=True)
     trace = []
     for _ in range(5):
         (_, terms), *gradient = compiled.gradient(loss, params[1], state, params=params[0])

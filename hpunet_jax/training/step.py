@@ -11,7 +11,8 @@ from jax.sharding import Mesh
 
 from hpunet_jax.augmentation import Batch
 from hpunet_jax.networks import Network
-from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss, weight_decay
+from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss
+from hpunet_jax.objectives import weight_decay as weight_decay_term
 from hpunet_jax.training.mesh import by_image, by_image_and_row, replicated
 from hpunet_jax.training.state import Trainable, TrainState
 
@@ -28,7 +29,7 @@ def batch_loss(
     network: Network,
     objective: Objective,
     top_k: float,
-    decay: float,
+    weight_decay: float,
     stochastic: bool = True,
 ) -> tuple[jax.Array, tuple[Any, Metrics]]:
     """The loss of one batch, with latents from the posterior.
@@ -41,7 +42,7 @@ def batch_loss(
       network: the network.
       objective: the objective.
       top_k: fraction of pixels the reconstruction term looks at; 1: all.
-      decay: weight of the weight-decay term.
+      weight_decay: weight of the weight-decay term.
       stochastic: False takes posterior means and the highest losses instead of sampling both.
 
     Returns:
@@ -64,7 +65,7 @@ def batch_loss(
     )
     kls = [batch_kl(*q, *p) for q, p in zip(outputs.posteriors, outputs.priors, strict=True)]
     value = objective.loss(params.objective, objective_state, reconstruction, kls)
-    regularisation = weight_decay(params.network, decay)
+    regularisation = weight_decay_term(params.network, weight_decay)
     diagnostics = {
         "loss": value.loss + regularisation,
         "reconstruction_per_pixel": reconstruction.mean,
@@ -108,7 +109,7 @@ def build_train_step(
         "network": network,
         "objective": objective,
         "top_k": config.objective.top_k,
-        "decay": config.optimizer.weight_decay,
+        "weight_decay": config.optimizer.weight_decay,
     }
 
     def step(state: TrainState, examples: Examples) -> tuple[TrainState, Metrics]:

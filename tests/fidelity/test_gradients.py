@@ -64,7 +64,7 @@ def loss_in_float64(monkeypatch, golden_folder):
             network=hpunet(config),
             objective=objective,
             top_k=0.1,
-            decay=1e-5,
+            weight_decay=1e-5,
         )[0]
 
     raw = GecoParams(to_float64(recording.raw_multiplier))

@@ -41,7 +41,7 @@ def test_the_training_step_s_own_loss_reports_the_recorded_first_step(recording,
             network=recording.network,
             objective=recording.geco,
             top_k=recording.top_k,
-            decay=1e-5,
+            weight_decay=1e-5,
             stochastic=False,
         )
 

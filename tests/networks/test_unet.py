@@ -39,7 +39,7 @@ def test_its_loss_is_the_cross_entropy_of_all_pixels(network, params):
         network=network,
         objective=objective,
         top_k=1.0,
-        decay=0.0,
+        weight_decay=0.0,
     )
     log_p = jax.nn.log_softmax(network.encode(params, image))
     expected = -np.take_along_axis(np.asarray(log_p), np.asarray(label)[..., None], -1).sum() / 2
