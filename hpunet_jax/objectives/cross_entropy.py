@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Float, Int, Key
 
 from hpunet_jax.objectives.top_k import top_k_mask
 
@@ -25,19 +26,19 @@ class Reconstruction(NamedTuple):
       mask: float32 [B, H, W], 1 for the selected pixels.
     """
 
-    sum: jax.Array
-    mean: jax.Array
-    num_selected: jax.Array
-    mask: jax.Array
+    sum: Float[Array, ""]
+    mean: Float[Array, ""]
+    num_selected: Float[Array, ""]
+    mask: Float[Array, "B H W"]
 
 
 def reconstruction_loss(
-    logits: jax.Array,
-    label: jax.Array,
-    mask: jax.Array,
+    logits: Float[Array | np.ndarray, "B H W C"],
+    label: Int[Array | np.ndarray, "B H W"],
+    mask: Float[Array | np.ndarray, "B H W"],
     *,
     top_k: float = 1.0,
-    key: jax.Array | None = None,
+    key: Key[Array, ""] | None = None,
 ) -> Reconstruction:
     """Cross-entropy of the labels, over all valid pixels or over the worst of the batch.
 
@@ -81,13 +82,15 @@ def num_selected_pixels(num_pixels: int, top_k: float) -> int:
     return math.floor(np.float32(num_pixels) * np.float32(top_k))
 
 
-def selection_scores(loss: jax.Array, noise: jax.Array | float) -> jax.Array:
+def selection_scores(
+    loss: Float[Array | np.ndarray, "*shape"], noise: Float[Array | np.ndarray, "*shape"] | float
+) -> Float[Array, "*shape"]:
     """The scores whose k highest are selected: log of the normalised loss, plus noise."""
     loss = jax.lax.stop_gradient(loss)
     return jnp.log(loss / jnp.sum(loss)) + noise
 
 
-def gumbel_noise(uniform: jax.Array) -> jax.Array:
+def gumbel_noise(uniform: Float[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
     """Turns uniform numbers in [0, 1) into Gumbel noise; never infinite."""
     tiny = 1e-20
     return -jnp.log(-jnp.log(uniform + tiny) + tiny)

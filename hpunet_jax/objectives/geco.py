@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from hpunet_jax.objectives.objective import Objective, ObjectiveValue
 
@@ -21,7 +22,7 @@ INITIAL_RAW_MULTIPLIER = math.log(math.e - 1.0)  # softplus of it is 1
 class GecoParams(NamedTuple):
     """`raw_multiplier`: float32 scalar w with λ = softplus(w)²."""
 
-    raw_multiplier: jax.Array
+    raw_multiplier: Float[Array, ""]
 
 
 class GecoState(NamedTuple):
@@ -32,8 +33,8 @@ class GecoState(NamedTuple):
       initialized: bool scalar; before the first batch there is no average yet.
     """
 
-    moving_average: jax.Array
-    initialized: jax.Array
+    moving_average: Float[Array, ""]
+    initialized: Bool[Array, ""]
 
 
 def geco(kappa: float, decay: float = 0.99, rate: float = 0.01) -> Objective:
@@ -70,18 +71,20 @@ def geco(kappa: float, decay: float = 0.99, rate: float = 0.01) -> Objective:
     return Objective(init, loss)
 
 
-def lagrange_multiplier(raw_multiplier: jax.Array) -> jax.Array:
+def lagrange_multiplier(raw_multiplier: Float[Array, ""]) -> Float[Array, ""]:
     """λ = softplus(w)²."""
     return jax.nn.softplus(raw_multiplier) ** 2
 
 
-def update_moving_average(state: GecoState, value: jax.Array, decay: float) -> jax.Array:
+def update_moving_average(
+    state: GecoState, value: Float[Array, ""], decay: float
+) -> Float[Array, ""]:
     """ma - (1 - decay)·(ma - x), or x itself for the first value; no gradient."""
     value = jax.lax.stop_gradient(value)
     average = state.moving_average - (1.0 - decay) * (state.moving_average - value)
     return jnp.where(state.initialized, average, value)
 
 
-def _scale_gradient(x: jax.Array, factor: float) -> jax.Array:
+def _scale_gradient(x: Float[Array, ""], factor: float) -> Float[Array, ""]:
     """The value of x, with its gradient multiplied by `factor`."""
     return jax.lax.stop_gradient(x) + factor * (x - jax.lax.stop_gradient(x))

@@ -1,15 +1,16 @@
 """Kullback-Leibler terms between posterior and prior (Appendix A)."""
 
-import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
 
 def kl_divergence(
-    posterior_mean: jax.Array,
-    posterior_log_std: jax.Array,
-    prior_mean: jax.Array,
-    prior_log_std: jax.Array,
-) -> jax.Array:
+    posterior_mean: Float[Array | np.ndarray, "B h w d"],
+    posterior_log_std: Float[Array | np.ndarray, "B h w d"],
+    prior_mean: Float[Array | np.ndarray, "B h w d"],
+    prior_log_std: Float[Array | np.ndarray, "B h w d"],
+) -> Float[Array, "B h w"]:
     """D_KL(q || p) of two diagonal Gaussians, in nats, at every position of a latent grid.
 
     Args:
@@ -27,6 +28,6 @@ def kl_divergence(
     return jnp.sum(kl, axis=-1)
 
 
-def batch_kl(*gaussians: jax.Array) -> jax.Array:
+def batch_kl(*gaussians: Float[Array | np.ndarray, "B h w d"]) -> Float[Array, ""]:
     """`kl_divergence` summed over the positions of each image, averaged over the batch."""
     return jnp.mean(jnp.sum(kl_divergence(*gaussians), axis=(1, 2)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
+from jaxtyping import Array, Float
 
 from hpunet_jax.objectives.cross_entropy import Reconstruction
 
@@ -17,9 +17,9 @@ class ObjectiveValue(NamedTuple):
       diagnostics: named scalars worth plotting.
     """
 
-    loss: jax.Array
+    loss: Float[Array, ""]
     state: Any
-    diagnostics: Mapping[str, jax.Array]
+    diagnostics: Mapping[str, Float[Array, ""]]
 
 
 class Objective(NamedTuple):
@@ -33,4 +33,4 @@ class Objective(NamedTuple):
     """
 
     init: Callable[[], tuple[Any, Any]]
-    loss: Callable[[Any, Any, Reconstruction, Sequence[jax.Array]], ObjectiveValue]
+    loss: Callable[[Any, Any, Reconstruction, Sequence[Float[Array, ""]]], ObjectiveValue]

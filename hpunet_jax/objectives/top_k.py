@@ -1,10 +1,16 @@
 """Choosing the k worst pixels of a batch without sorting it (Section 2, "Training", last part)."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 
-def top_k_mask(scores: jax.Array, valid: jax.Array, k: int) -> jax.Array:
+def top_k_mask(
+    scores: Float[Array | np.ndarray, "*shape"], valid: Bool[Array | np.ndarray, "*shape"], k: int
+) -> Bool[Array, "*shape"]:
     """Marks the k valid pixels with the highest scores.
 
     Selects exactly what `jax.lax.top_k` would, equal scores going to the lowest index, but by
@@ -23,7 +29,7 @@ def top_k_mask(scores: jax.Array, valid: jax.Array, k: int) -> jax.Array:
     """
     keys = jnp.where(valid, _ordered_bits(scores), jnp.uint32(0))
 
-    def count(pixels: jax.Array) -> jax.Array:
+    def count(pixels: Bool[Array, "*shape"]) -> Int[Array, ""]:
         return jnp.sum(pixels, dtype=jnp.int32)
 
     # The highest threshold that at least k scores reach.
@@ -39,7 +45,9 @@ def top_k_mask(scores: jax.Array, valid: jax.Array, k: int) -> jax.Array:
     return above | (equal & (index < bound))
 
 
-def _greatest(holds, bits: int) -> jax.Array:
+def _greatest(
+    holds: Callable[[UInt32[Array, ""]], Bool[Array, ""]], bits: int
+) -> UInt32[Array, ""]:
     """The greatest uint32 of `bits` bits for which the monotone predicate `holds` is true."""
 
     def try_bit(i, value):
@@ -49,7 +57,7 @@ def _greatest(holds, bits: int) -> jax.Array:
     return jax.lax.fori_loop(0, bits, try_bit, jnp.uint32(0))
 
 
-def _ordered_bits(x: jax.Array) -> jax.Array:
+def _ordered_bits(x: Float[Array | np.ndarray, "*shape"]) -> UInt32[Array, "*shape"]:
     """Maps float32 to uint32 such that the order is kept; 0 stays below every number."""
     x = jnp.where(x == 0, 0.0, x)  # -0.0 equals 0.0, but has other bits
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
@@ -57,7 +65,7 @@ def _ordered_bits(x: jax.Array) -> jax.Array:
     return jnp.where(negative, ~bits, bits | jnp.uint32(1 << 31))
 
 
-def _flat_index(shape: tuple[int, ...]) -> jax.Array:
+def _flat_index(shape: tuple[int, ...]) -> UInt32[Array, "*shape"]:
     index = jnp.zeros(shape, jnp.uint32)
     for axis, size in enumerate(shape):
         index = index * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, shape, axis)

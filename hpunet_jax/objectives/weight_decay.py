@@ -1,12 +1,11 @@
 """The weight-decay term of all training objectives (Appendix D, "Training")."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
 
 
-def weight_decay(params: Any, weight: float = 1e-5) -> jax.Array:
+def weight_decay(params: PyTree, weight: float = 1e-5) -> Float[Array, ""]:
     """weight · Σ w² over every kernel and bias, without a factor 1/2.
 
     Args:
