@@ -1,9 +1,10 @@
-"""The networks of the paper as tuples of pure functions, built from a config's `model` section."""
+"""The networks of the paper as pure functions, built from a config's `model` section."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from hpunet_jax.networks.config import NetworkConfig
 from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.hpunet import HPUNetConfig, hpunet
 from hpunet_jax.networks.network import (
@@ -22,6 +23,7 @@ __all__ = [
     "Gaussian",
     "HPUNetConfig",
     "Network",
+    "NetworkConfig",
     "SPUNetConfig",
     "Sample",
     "TrainOutputs",
@@ -51,13 +53,15 @@ def build_network(model: Mapping[str, Any], constrain: Constrain = unconstrained
         features [B, h, w, c] and returns them unchanged. See training/mesh.py.
 
     Returns:
-      The network.
+      The network. Networks of equal fields and `constrain` are equal, and hash alike.
 
     Raises:
       ValueError: for an unknown name or field.
     """
     fields = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(model).items()}
     name = fields.pop("name", None)
+    if fields.get("remat") is False:  # what configs had before scales were named
+        fields["remat"] = ()
     if name not in _NETWORKS:
         raise ValueError(f"model.name must be one of {sorted(_NETWORKS)}, not {name!r}.")
     config_class, build = _NETWORKS[name]

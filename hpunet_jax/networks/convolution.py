@@ -6,12 +6,14 @@ from collections.abc import Callable
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
 # Says how features [B, h, w, c] lie on devices, and returns them unchanged.
-Constrain = Callable[[jax.Array], jax.Array]
+Constrain = Callable[[Float[Array, "B h w c"]], Float[Array, "B h w c"]]
 
 
-def unconstrained(features: jax.Array) -> jax.Array:
+def unconstrained(features: Float[Array, "B h w c"]) -> Float[Array, "B h w c"]:
     """Leaves it to the compiler how features lie on devices."""
     return features
 
@@ -20,7 +22,8 @@ class Conv2D(hk.Module):
     """A 2-D convolution with SAME zero padding, stride 1 and bias.
 
     Parameters stay float32; the computation runs in the dtype of the input, so a network fed
-    bfloat16 computes in bfloat16 with float32 weights. The initial values are drawn by
+    bfloat16 computes in bfloat16 with float32 weights. What predicts Gaussians and logits is fed
+    float32, or their values would be rounded to bfloat16. The initial values are drawn by
     `initializers.draw_parameters`, not here: see there why.
     """
 
@@ -29,7 +32,7 @@ class Conv2D(hk.Module):
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
         """Convolves `features` [B, h, w, c] to [B, h, w, channels]."""
         shape = (self.kernel_size, self.kernel_size, features.shape[-1], self.channels)
         w = hk.get_parameter("w", shape, jnp.float32, init=jnp.zeros)
@@ -46,18 +49,20 @@ class Conv2D(hk.Module):
         return (out.astype(jnp.float32) + b).astype(features.dtype)
 
 
-def down_sample(features: jax.Array) -> jax.Array:
+def down_sample(features: Float[Array | np.ndarray, "B h w c"]) -> Float[Array, "B _h _w c"]:
     """Halves height and width of [B, h, w, c] by averaging blocks of 2x2 pixels."""
     b, h, w, c = features.shape
     return features.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
-def up_sample(features: jax.Array) -> jax.Array:
+def up_sample(features: Float[Array | np.ndarray, "B h w c"]) -> Float[Array, "B _h _w c"]:
     """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation."""
     return jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
 
 
-def up_sample_bilinear(features: jax.Array) -> jax.Array:
+def up_sample_bilinear(
+    features: Float[Array | np.ndarray, "B h w c"],
+) -> Float[Array, "B _h _w c"]:
     """Doubles height and width of [B, h, w, c] by bilinear interpolation, edges repeated.
 
     Pixels are squares, as in `jax.image.resize`: a new pixel's centre lies a quarter of an old

@@ -5,26 +5,25 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from hpunet_jax.networks.config import NetworkConfig
 from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.decoder import OutputDecoder
 from hpunet_jax.networks.encoder import Encoder
 from hpunet_jax.networks.latents import LatentHierarchy, given, sampled
 from hpunet_jax.networks.network import Network, Sample, TrainOutputs
+from hpunet_jax.networks.scales import Scales
 from hpunet_jax.networks.transform import pure_network
 
 
 @dataclasses.dataclass(frozen=True)
-class HPUNetConfig:
+class HPUNetConfig(NetworkConfig):
     """The hyperparameters of an HPU-Net; the defaults are the paper's for LIDC-IDRI.
 
     Attributes:
-      image_channels: channels of the image.
-      num_classes: number of classes C, background included.
       num_scales: processing scales of the U-Net (the paper: 8 for LIDC, so that 128x128 pixels
         end in one).
       base_channels: feature maps at full resolution.
-      max_channels: feature maps double with each down-sampling up to this number.
-      channels: feature maps of each scale, fine to coarse; () takes the doubling rule above.
+      channels: feature maps of each scale, fine to coarse; () takes the rule of doubling.
       block_channels: feature maps inside the residual branches; () takes half of `channels`.
       latent_dims: latents at each position of each scale, coarse to fine, up to the finest scale
         with latents; 0 for a scale without (the ablations of Appendix F).
@@ -34,16 +33,12 @@ class HPUNetConfig:
         the ordinary range, it keeps the KL finite on badly scaled images.
       posterior_tail: whether the posterior has the blocks behind its last latents, as in the
         official code. Nothing is computed with them; they only count in the weight decay.
-      dtype: "float32" or "bfloat16", of activations. Parameters, Gaussians and logits are float32.
       remat: the scales, 0 the finest, whose residual blocks the backward pass computes again
         instead of keeping what is inside of them.
     """
 
-    image_channels: int = 1
-    num_classes: int = 2
     num_scales: int = 8
     base_channels: int = 24
-    max_channels: int = 192
     channels: tuple[int, ...] = ()
     block_channels: tuple[int, ...] = ()
     latent_dims: tuple[int, ...] = (1, 1, 1, 1)
@@ -51,10 +46,10 @@ class HPUNetConfig:
     convs_per_block: int = 3
     log_std_bound: float = 10.0
     posterior_tail: bool = False
-    dtype: str = "float32"
     remat: tuple[int, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         if not 1 <= len(self.latent_dims) < self.num_scales:
             raise ValueError(
                 f"model.latent_dims has {len(self.latent_dims)} latent scales; with "
@@ -72,27 +67,23 @@ class HPUNetConfig:
                     f"model.{name} has {len(widths)} entries, but model.num_scales is "
                     f"{self.num_scales}: give one for each scale, or () for the default rule."
                 )
-        if wrong := set(self.remat or ()) - set(range(self.num_scales)):
+        if wrong := set(self.remat) - set(range(self.num_scales)):
             raise ValueError(
                 f"model.remat names the scale {max(wrong)}, but there are the scales 0 (finest) to "
                 f"{self.num_scales - 1}."
             )
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"model.dtype must be float32 or bfloat16, not {self.dtype!r}.")
 
-    @property
-    def widths(self) -> dict[str, tuple[int, ...] | int]:
-        """The arguments that encoder, latent hierarchy and decoder have in common."""
-        channels = tuple(self.channels) or tuple(
-            min(self.base_channels * 2**scale, self.max_channels)
-            for scale in range(self.num_scales)
+    def scales(self, constrain: Constrain = unconstrained) -> Scales:
+        """The processing scales, with their features lying on devices as `constrain` says."""
+        channels = self.channels or self.doubled_channels
+        return Scales(
+            channels,
+            self.block_channels or tuple(c // 2 for c in channels),
+            self.blocks_per_scale,
+            self.convs_per_block,
+            self.remat,
+            constrain,
         )
-        return {
-            "channels": channels,
-            "block_channels": tuple(self.block_channels) or tuple(c // 2 for c in channels),
-            "blocks_per_scale": self.blocks_per_scale,
-            "convs_per_block": self.convs_per_block,
-        }
 
 
 def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Network:
@@ -105,36 +96,28 @@ def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Networ
     Returns:
       A `Network`. Its `encode` gives the features of each processing scale, fine to coarse.
     """
+    scales = config.scales(constrain)
     num_latent_scales = sum(dim > 0 for dim in config.latent_dims)
-    shared = {**config.widths, "constrain": constrain, "remat": config.remat or ()}
-    latent_arguments = {"latent_dims": config.latent_dims, "log_std_bound": config.log_std_bound}
+
+    def hierarchy(name, decode_last=True):
+        return LatentHierarchy(scales, config.latent_dims, config.log_std_bound, decode_last, name)
 
     def encode(image):
-        encoder = Encoder(**shared, name="prior_encoder")
-        return encoder(image.astype(config.dtype))
+        return Encoder(scales, name="prior_encoder")(image.astype(config.dtype))
 
     def decode(features, choose):
-        hierarchy = LatentHierarchy(**latent_arguments, **shared, name="prior")
-        decoded, priors, latents = hierarchy(features, choose)
+        decoded, priors, latents = hierarchy("prior")(features, choose)
+        finest_latents = scales.from_coarsest(len(config.latent_dims) - 1)
         decoder = OutputDecoder(
-            config.num_classes,
-            first_scale=len(config.latent_dims) + 1,
-            **shared,
-            name="output_decoder",
+            scales, finest_latents - 2, config.num_classes, name="output_decoder"
         )
         return Sample(decoder(decoded, features), priors, latents)
 
     def posterior(image, label, choose):
         segmentation = jax.nn.one_hot(label, config.num_classes, dtype=config.dtype)
         inputs = jnp.concatenate([segmentation, image.astype(config.dtype)], axis=-1)
-        features = Encoder(**shared, name="posterior_encoder")(inputs)
-        hierarchy = LatentHierarchy(
-            **latent_arguments,
-            **shared,
-            decode_last=config.posterior_tail,
-            name="posterior",
-        )
-        _, posteriors, latents = hierarchy(features, choose)
+        features = Encoder(scales, name="posterior_encoder")(inputs)
+        _, posteriors, latents = hierarchy("posterior", config.posterior_tail)(features, choose)
         return posteriors, latents
 
     def choice(keys, mean, latents):
@@ -151,4 +134,12 @@ def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Networ
     def reconstruct(image, label):
         return train_outputs(None, image, label, mean=True).logits
 
-    return pure_network(config, encode, sample, reconstruct, train_outputs, num_latent_scales)
+    return pure_network(
+        config,
+        constrain,
+        encode=encode,
+        sample=sample,
+        reconstruct=reconstruct,
+        train_outputs=train_outputs,
+        num_latent_scales=num_latent_scales,
+    )

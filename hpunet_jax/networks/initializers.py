@@ -1,17 +1,20 @@
 """Initial weights: orthogonal kernels, small random biases (Appendix D, "Architecture")."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 BIAS_STDDEV = 0.001
 
-Params = Mapping[str, Mapping[str, jax.Array]]
+# By modules' names, then "w" and "b"; arrays, or their shapes and dtypes.
+Params = Mapping[str, Mapping[str, Any]]
 
 
-def draw_parameters(key: jax.Array, shapes: Params) -> dict[str, dict[str, np.ndarray]]:
+def draw_parameters(key: Key[Array, ""], shapes: Params) -> dict[str, dict[str, np.ndarray]]:
     """Draws the initial value of every parameter of a network.
 
     Kernels ("w") are orthogonal with gain 1, biases ("b") come from a normal distribution with
@@ -42,7 +45,7 @@ def draw_parameters(key: jax.Array, shapes: Params) -> dict[str, dict[str, np.nd
     }
 
 
-def orthogonal(normal: np.ndarray) -> np.ndarray:
+def orthogonal(normal: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Turns independent normal numbers into an orthogonal kernel of the same shape.
 
     Args:
@@ -59,7 +62,9 @@ def orthogonal(normal: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(q if tall is matrix else q.T).reshape(normal.shape)
 
 
-def _flat_draw(draw, key, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _flat_draw(
+    draw: Callable[..., jax.Array], key: Key[Array, ""], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     sizes = [math.prod(shape) for shape in shapes.values()]
     flat = np.asarray(draw(key, (sum(sizes),)))
     pieces = np.split(flat, np.cumsum(sizes)[:-1])

@@ -1,23 +1,26 @@
 """The latent hierarchy interleaved with the U-Net's decoder (Section 2, Eqs. 1-4; Fig. 1)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
-from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained, up_sample
+from hpunet_jax.networks.convolution import Conv2D
 from hpunet_jax.networks.network import Gaussian
-from hpunet_jax.networks.residual import ResidualScale
+from hpunet_jax.networks.scales import Scales
 
 ChooseLatent = Callable[[int, Gaussian], jax.Array]
 
 
-def sampled(keys: jax.Array, mean: bool | Sequence[bool], num_scales: int) -> ChooseLatent:
+def sampled(
+    keys: Key[Array, " B"] | None, mean: bool | Sequence[bool], num_scales: int
+) -> ChooseLatent:
     """Latents drawn from each scale's Gaussian, or its mean where `mean` says so.
 
     Args:
-      keys: random keys [B], one for each image.
+      keys: random keys [B], one for each image; None where all scales take their means.
       mean: for each scale, coarse to fine, whether to take the mean; or one bool for all.
       num_scales: number of latent scales.
 
@@ -43,7 +46,7 @@ def sampled(keys: jax.Array, mean: bool | Sequence[bool], num_scales: int) -> Ch
     return choose
 
 
-def given(latents: Sequence[jax.Array]) -> ChooseLatent:
+def given(latents: Sequence[Float[Array, "B _h _w _d"]]) -> ChooseLatent:
     """Latents as handed in, one [B, h, w, d] for each scale, coarse to fine."""
     return lambda scale, gaussian: latents[scale]
 
@@ -62,45 +65,30 @@ class LatentHierarchy(hk.Module):
 
     def __init__(
         self,
+        scales: Scales,
         latent_dims: Sequence[int],
-        channels: Sequence[int],
-        block_channels: Sequence[int],
-        blocks_per_scale: int,
-        convs_per_block: int,
         log_std_bound: float,
         decode_last: bool = True,
-        constrain: Constrain = unconstrained,
-        remat: Collection[int] = (),
         name: str | None = None,
     ):
         """Args:
+        scales: the U-Net's processing scales.
         latent_dims: latents at each position, one entry for each scale up to the finest with
           latents, coarse to fine; 0 for a scale without.
-        channels: feature maps of each processing scale of the U-Net, fine to coarse.
-        block_channels: feature maps inside the residual branches, fine to coarse.
-        blocks_per_scale: residual blocks of each scale.
-        convs_per_block: 3x3 convolutions of each residual block.
         log_std_bound: log-standard-deviations are clipped to [-bound, bound].
         decode_last: whether the residual blocks above the finest latent scale exist. A posterior
             has no use for them.
-        constrain: as for `ResidualScale`.
-        remat: the scales, 0 the finest, whose blocks the backward pass computes again.
         name: Haiku module name.
         """
         super().__init__(name=name)
+        self.scales = scales
         self.latent_dims = latent_dims
-        self.channels = channels[::-1]
-        self.block_channels = block_channels[::-1]
-        self.blocks_per_scale = blocks_per_scale
-        self.convs_per_block = convs_per_block
-        self.constrain = constrain
-        self.remat = remat
         self.log_std_bound = log_std_bound
         self.decode_last = decode_last
 
     def __call__(
-        self, encoder_features: Sequence[jax.Array], choose: ChooseLatent
-    ) -> tuple[jax.Array, list[Gaussian], list[jax.Array]]:
+        self, encoder_features: Sequence[Float[Array, "B _h _w _c"]], choose: ChooseLatent
+    ) -> tuple[Float[Array, "B _h _w _c"], list[Gaussian], list[Float[Array, "B _h _w _d"]]]:
         """Runs the hierarchy from the coarsest latent scale to the finest.
 
         Args:
@@ -111,36 +99,28 @@ class LatentHierarchy(hk.Module):
           The decoder's features one scale above the finest latents [B, 2h, 2w, c] (those below
           them if `decode_last` is off), each latent scale's Gaussian, and the latents used.
         """
-        skips = encoder_features[::-1]
-        features = skips[0]
+        features = encoder_features[-1]
         gaussians, latents = [], []
-        for scale, dim in enumerate(self.latent_dims):
+        for number, dim in enumerate(self.latent_dims):
             if dim:
-                parameters = Conv2D(2 * dim, 1, name=f"latent_{scale}")(features)
+                predict = Conv2D(2 * dim, 1, name=f"latent_{number}")
+                parameters = predict(features.astype(jnp.float32))
                 gaussian = split_gaussian(parameters, self.log_std_bound)
                 z = choose(len(latents), gaussian)
                 gaussians.append(gaussian)
                 latents.append(z)
                 features = jnp.concatenate([z.astype(features.dtype), features], axis=-1)
-            if scale == len(self.latent_dims) - 1 and not self.decode_last:
-                break
-            features = jnp.concatenate([up_sample(features), skips[scale + 1]], axis=-1)
-            features = ResidualScale(
-                self.blocks_per_scale,
-                self.channels[scale + 1],
-                self.block_channels[scale + 1],
-                self.convs_per_block,
-                self.constrain,
-                len(self.channels) - 2 - scale in self.remat,
-                name=f"scale_{scale + 1}",
-            )(features)
+            if number + 1 < len(self.latent_dims) or self.decode_last:
+                above = self.scales.from_coarsest(number) - 1
+                features = self.scales.decode(above, features, encoder_features[above])
         return features, gaussians, latents
 
 
-def split_gaussian(parameters: jax.Array, log_std_bound: float) -> Gaussian:
+def split_gaussian(parameters: Float[Array, "B h w two_d"], log_std_bound: float) -> Gaussian:
     """Reads [B, h, w, 2d] as d means and d log-standard-deviations, these within the bound.
 
-    The Gaussian is float32 whatever the features' dtype, since the KL exponentiates it.
+    Parameters are to be computed in float32 whatever the features' dtype, since the KL
+    exponentiates them.
     """
-    mean, log_std = jnp.split(parameters.astype(jnp.float32), 2, axis=-1)
+    mean, log_std = jnp.split(parameters, 2, axis=-1)
     return Gaussian(mean, jnp.clip(log_std, -log_std_bound, log_std_bound))

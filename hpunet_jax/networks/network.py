@@ -1,10 +1,17 @@
-"""What training, inference and evaluation know of a network: a tuple of pure functions."""
+"""What training, inference and evaluation know of a network: its pure functions."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from hpunet_jax.networks.config import NetworkConfig
+from hpunet_jax.networks.convolution import Constrain
+from hpunet_jax.networks.initializers import Params
+
+Features = PyTree  # what `encode` gives to `sample`; each network has its own
 
 
 class Gaussian(NamedTuple):
@@ -15,8 +22,8 @@ class Gaussian(NamedTuple):
       log_std: float32 [B, h, w, d], the logarithm of the standard deviation.
     """
 
-    mean: jax.Array
-    log_std: jax.Array
+    mean: Float[Array, "B h w d"]
+    log_std: Float[Array, "B h w d"]
 
 
 class Sample(NamedTuple):
@@ -28,9 +35,9 @@ class Sample(NamedTuple):
       latents: the latents z that were used, one [B, h, w, d] for each scale, coarse to fine.
     """
 
-    logits: jax.Array
+    logits: Float[Array, "B H W C"]
     priors: Sequence[Gaussian]
-    latents: Sequence[jax.Array]
+    latents: Sequence[Float[Array, "B _h _w _d"]]
 
 
 class TrainOutputs(NamedTuple):
@@ -43,45 +50,106 @@ class TrainOutputs(NamedTuple):
       latents: the latents z ~ Q that were used, coarse to fine.
     """
 
-    logits: jax.Array
+    logits: Float[Array, "B H W C"]
     posteriors: Sequence[Gaussian]
     priors: Sequence[Gaussian]
-    latents: Sequence[jax.Array]
+    latents: Sequence[Float[Array, "B _h _w _d"]]
 
 
-class Network(NamedTuple):
+@runtime_checkable
+class Encode(Protocol):
+    """(params, image) -> features; deterministic, to be run once for an image."""
+
+    def __call__(self, params: Params, image: Float[Array, "B H W c"]) -> Features: ...
+
+
+@runtime_checkable
+class Draw(Protocol):
+    """(params, features, keys) -> `Sample`; latents come from the prior unless they are given."""
+
+    def __call__(
+        self,
+        params: Params,
+        features: Features,
+        keys: Key[Array, " B"] | None,
+        mean: bool | Sequence[bool] = False,
+        latents: Sequence[Float[Array, "B _h _w _d"]] | None = None,
+    ) -> Sample: ...
+
+
+@runtime_checkable
+class Reconstruct(Protocol):
+    """(params, image, label) -> logits through the posterior means."""
+
+    def __call__(
+        self, params: Params, image: Float[Array, "B H W c"], label: Int[Array, "B H W"]
+    ) -> Float[Array, "B H W C"]: ...
+
+
+@runtime_checkable
+class TrainPass(Protocol):
+    """(params, keys, image, label) -> `TrainOutputs`; latents of the posterior unless given."""
+
+    def __call__(
+        self,
+        params: Params,
+        keys: Key[Array, " B"] | None,
+        image: Float[Array, "B H W c"],
+        label: Int[Array, "B H W"],
+        mean: bool | Sequence[bool] = False,
+        latents: Sequence[Float[Array, "B _h _w _d"]] | None = None,
+    ) -> TrainOutputs: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
     """A segmentation network with latent variables, as pure functions.
 
     Images are float32 [B, H, W, image_channels] in [0, 1], labels int32 [B, H, W]. `keys` is one
     random key for each image of the batch, so that an image's noise depends neither on its
     neighbours in the batch nor on how the batch is split over devices. `mean` fixes latent
-    scales to their means: one bool for all of them, or one for each scale, coarse to fine.
+    scales to their means: one bool for all of them, or one for each scale, coarse to fine. Keys
+    may be None where no latent is drawn.
+
+    The functions follow from `config` and `constrain`, so these alone are compared and hashed: for
+    `jax.jit`, networks built twice of one config are the same static argument, compiled once.
 
     Attributes:
-      param_shapes: () -> the parameters' shapes and dtypes, as a pytree like `params`.
+      config: the hyperparameters.
+      constrain: how the features of each scale lie on devices.
+      param_shapes: () -> the parameters' shapes and dtypes.
       init: key -> params.
-      encode: (params, image) -> features; deterministic, to be run once for an image.
-      sample: (params, features, keys, mean=False, latents=None) -> `Sample`; latents come from
-        the prior unless they are given.
-      reconstruct: (params, image, label) -> logits [B, H, W, C] through the posterior means.
-      train_outputs: (params, keys, image, label, mean=False, latents=None) -> `TrainOutputs`;
-        latents come from the posterior unless they are given.
-      num_classes: number of classes C.
+      encode: see `Encode`.
+      sample: see `Draw`.
+      reconstruct: see `Reconstruct`.
+      train_outputs: see `TrainPass`.
       num_latent_scales: number of latent scales L.
-      size_multiple: height and width of an image must be multiples of this.
-      image_channels: number of channels an image must have.
     """
 
-    param_shapes: Callable[[], Any]
-    init: Callable[[jax.Array], Any]
-    encode: Callable[..., Any]
-    sample: Callable[..., Sample]
-    reconstruct: Callable[..., jax.Array]
-    train_outputs: Callable[..., TrainOutputs]
-    num_classes: int
-    num_latent_scales: int
-    size_multiple: int
-    image_channels: int
+    config: NetworkConfig
+    constrain: Constrain
+    param_shapes: Callable[[], Params] = dataclasses.field(compare=False)
+    init: Callable[[Key[Array, ""]], Params] = dataclasses.field(compare=False)
+    encode: Encode = dataclasses.field(compare=False)
+    sample: Draw = dataclasses.field(compare=False)
+    reconstruct: Reconstruct = dataclasses.field(compare=False)
+    train_outputs: TrainPass = dataclasses.field(compare=False)
+    num_latent_scales: int = dataclasses.field(compare=False)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self.config.num_classes
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of an image must be multiples of this."""
+        return self.config.size_multiple
+
+    @property
+    def image_channels(self) -> int:
+        """Number of channels an image must have."""
+        return self.config.image_channels
 
 
 def check_image_shape(network: Network, shape: Sequence[int], what: str = "the image") -> None:

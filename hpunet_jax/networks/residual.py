@@ -2,6 +2,7 @@
 
 import haiku as hk
 import jax
+from jaxtyping import Array, Float
 
 from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 
@@ -33,7 +34,7 @@ class ResidualBlock(hk.Module):
         self.block_channels = block_channels
         self.convs_per_block = convs_per_block
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
         residual = features
         for i in range(self.convs_per_block):
@@ -75,7 +76,7 @@ class ResidualScale(hk.Module):
         self.constrain = constrain
         self.remat = remat
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
         features = self.constrain(features)
         for i in range(self.num_blocks):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 from hpunet_jax.networks.latents import given, sampled, split_gaussian
@@ -49,7 +50,7 @@ class Features(NamedTuple):
       prior: the Gaussian of the latents, [B, 1, 1, latent_dim].
     """
 
-    unet: jax.Array
+    unet: Float[Array, "B H W c"]
     prior: Gaussian
 
 
@@ -65,7 +66,7 @@ def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Networ
       the final 1x1 convolutions alone.
     """
     shared = {
-        "channels": config.channels,
+        "channels": config.doubled_channels,
         "convs_per_scale": config.convs_per_scale,
         "constrain": constrain,
     }
@@ -93,7 +94,7 @@ def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Networ
         for i in range(config.final_convs - 1):
             conv = Conv2D(config.base_channels, 1, name=f"combine_{i}")
             features = jax.nn.relu(conv(features))
-        return Conv2D(config.num_classes, 1, name="logits")(features).astype(jnp.float32)
+        return Conv2D(config.num_classes, 1, name="logits")(features.astype(jnp.float32))
 
     def choice(keys, mean, latents):
         return sampled(keys, mean, 1) if latents is None else given(latents)
@@ -111,4 +112,12 @@ def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Networ
     def reconstruct(image, label):
         return train_outputs(None, image, label, mean=True).logits
 
-    return pure_network(config, encode, sample, reconstruct, train_outputs, num_latent_scales=1)
+    return pure_network(
+        config,
+        constrain,
+        encode=encode,
+        sample=sample,
+        reconstruct=reconstruct,
+        train_outputs=train_outputs,
+        num_latent_scales=1,
+    )

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
+from hpunet_jax.networks.config import NetworkConfig
 from hpunet_jax.networks.convolution import (
     Constrain,
     Conv2D,
@@ -25,40 +27,15 @@ from hpunet_jax.networks.transform import pure_network
 
 
 @dataclasses.dataclass(frozen=True)
-class UNetConfig:
+class UNetConfig(NetworkConfig):
     """The hyperparameters of a U-Net; the defaults are the sPU-Net's for LIDC-IDRI.
 
     Attributes:
-      image_channels: channels of the image.
-      num_classes: number of classes C, background included.
-      num_scales: processing scales.
       base_channels: feature maps at full resolution (Kohl et al., 2018: 32).
-      max_channels: feature maps double with each down-sampling up to this number.
       convs_per_scale: 3x3 convolutions of each encoder and decoder scale.
-      dtype: "float32" or "bfloat16", of activations. Parameters, Gaussians and logits are float32.
     """
 
-    image_channels: int = 1
-    num_classes: int = 2
-    num_scales: int = 5
-    base_channels: int = 32
-    max_channels: int = 192
     convs_per_scale: int = 3
-    dtype: str = "float32"
-
-    def __post_init__(self):
-        if self.num_scales < 1:
-            raise ValueError(f"model.num_scales must be 1 or more, not {self.num_scales}.")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"model.dtype must be float32 or bfloat16, not {self.dtype!r}.")
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Feature maps of each scale, fine to coarse."""
-        return tuple(
-            min(self.base_channels * 2**scale, self.max_channels)
-            for scale in range(self.num_scales)
-        )
 
 
 class ConvScale(hk.Module):
@@ -76,7 +53,7 @@ class ConvScale(hk.Module):
         self.channels = channels
         self.constrain = constrain
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
         features = self.constrain(features)
         for i in range(self.num_convs):
@@ -105,7 +82,7 @@ class ConvEncoder(hk.Module):
         self.convs_per_scale = convs_per_scale
         self.constrain = constrain
 
-    def __call__(self, image: jax.Array) -> list[jax.Array]:
+    def __call__(self, image: Float[Array, "B H W c"]) -> list[Float[Array, "B _h _w _c"]]:
         """Computes the features of every scale.
 
         Args:
@@ -141,7 +118,7 @@ class UNet(hk.Module):
         self.convs_per_scale = convs_per_scale
         self.constrain = constrain
 
-    def __call__(self, image: jax.Array) -> jax.Array:
+    def __call__(self, image: Float[Array, "B H W c"]) -> Float[Array, "B H W d"]:
         """Maps [B, H, W, c] to features [B, H, W, channels[0]]."""
         encoder = ConvEncoder(self.channels, self.convs_per_scale, self.constrain, name="encoder")
         *skips, features = encoder(image)
@@ -166,9 +143,9 @@ def unet(config: UNetConfig, constrain: Constrain = unconstrained) -> Network:
     """
 
     def encode(image):
-        body = UNet(config.channels, config.convs_per_scale, constrain, name="unet")
+        body = UNet(config.doubled_channels, config.convs_per_scale, constrain, name="unet")
         features = body(image.astype(config.dtype))
-        return Conv2D(config.num_classes, 1, name="logits")(features).astype(jnp.float32)
+        return Conv2D(config.num_classes, 1, name="logits")(features.astype(jnp.float32))
 
     def sample(features, keys, mean=False, latents=None):
         del keys, mean, latents
@@ -182,4 +159,12 @@ def unet(config: UNetConfig, constrain: Constrain = unconstrained) -> Network:
         del label
         return encode(image)
 
-    return pure_network(config, encode, sample, reconstruct, train_outputs, num_latent_scales=0)
+    return pure_network(
+        config,
+        constrain,
+        encode=encode,
+        sample=sample,
+        reconstruct=reconstruct,
+        train_outputs=train_outputs,
+        num_latent_scales=0,
+    )
