@@ -37,6 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.convs_per_block = 3
     config.model.log_std_bound = 10.0
     config.model.dtype = "float32"
+    config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
     config.model.remat = ()  # scales, 0 the finest: less memory, a second forward pass
 
     config.objective = ml_collections.ConfigDict()

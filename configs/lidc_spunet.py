@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.final_convs = 3  # 1x1 convolutions, the logits' included
     config.model.log_std_bound = 10.0
     config.model.dtype = "float32"
+    config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
 
     config.objective.name = "elbo"
     config.objective.beta = 1.0
