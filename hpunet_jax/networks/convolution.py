@@ -49,7 +49,9 @@ class Conv2D(hk.Module):
         return (out.astype(jnp.float32) + b).astype(features.dtype)
 
 
-def down_sample(features: Float[Array | np.ndarray, "B h w c"]) -> Float[Array, "B _h _w c"]:
+def down_sample(
+    features: Float[Array | np.ndarray, "B h w c"],
+) -> Float[Array | np.ndarray, "B _h _w c"]:
     """Halves height and width of [B, h, w, c] by averaging blocks of 2x2 pixels."""
     b, h, w, c = features.shape
     return features.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
