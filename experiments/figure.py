@@ -9,18 +9,22 @@ experiments.train. Writes <workdir>/figures/<name>_<config>.png.
 """
 
 import pathlib
-import subprocess
-import sys
-import tempfile
 
 from absl import flags
 
+import hpunet_jax
 from experiments import program
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.figures import curves_figure, save_figure
-from hpunet_jax.figures.catalogue import CURVES, FIGURES, Picture, choose_examples
-from hpunet_jax.files import write_aside
+from hpunet_jax.figures.catalogue import (
+    CURVES,
+    FIGURES,
+    Picture,
+    choose_examples,
+    spread_over,
+)
+from hpunet_jax.figures.model import model_figures
 from hpunet_jax.reproduction.runs import FINISHED, trained
 from hpunet_jax.training.metrics_log import FILE_NAME
 
@@ -60,26 +64,26 @@ def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
 
 def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
     """The picture of that kind which experiments.sample draws."""
+    from hpunet_jax.data import pipeline
+
     evaluated = (folder / FINISHED).exists()
     if picture.worst and not evaluated:
         raise FileNotFoundError(
             f"{folder} is not evaluated, but the picture shows the images of the highest "
             f"{picture.worst}: run `python -m experiments.evaluate --workdir={folder}`."
         )
-    with tempfile.TemporaryDirectory() as out:
-        arguments = [f"--workdir={folder}", f"--out={out}"]
-        if evaluated:
-            examples = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
-            arguments.append(f"--examples={','.join(map(str, examples))}")
-        if _NUM_SAMPLES.value:
-            arguments.append(f"--num_samples={_NUM_SAMPLES.value}")
-        command = [sys.executable, "-m", "experiments.sample", *arguments]
-        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-        drawn = pathlib.Path(out) / picture.kind
-        if done.returncode or not drawn.exists():
-            raise ValueError(f"experiments.sample drew no {picture.kind} of {folder}; see above.")
-        with write_aside(target) as aside:
-            aside.write_bytes(drawn.read_bytes())
+    model = hpunet_jax.load(folder)
+    builder = pipeline.open_data_set(model.config)
+    split = model.config.evaluation.split
+    if evaluated:
+        numbers = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
+    else:
+        numbers = spread_over(pipeline.num_examples(builder, split), picture.num_examples)
+    examples = pipeline.examples_at(builder, split, numbers)
+    figures = model_figures(model, examples, _NUM_SAMPLES.value, only=[picture.kind])
+    if picture.kind not in figures:
+        raise ValueError(f"the model of {folder} has no such picture as {picture.kind}.")
+    save_figure(figures[picture.kind], target)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ run sees exactly what the uninterrupted one would have seen.
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import ml_collections
 import numpy as np
@@ -216,6 +216,36 @@ def eval_batches(
         deterministic=True,
     )
     return _numpy_batches(dataset.batch(batch_size), builder)
+
+
+def examples_at(
+    builder: tfds.core.DatasetBuilder, split: str, numbers: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Some examples of a split by their numbers, e.g. to draw them.
+
+    Args:
+      builder: a prepared builder.
+      split: the split.
+      numbers: at least one number of an example, from 0, in the order of `eval_batches`.
+
+    Returns:
+      Arrays [len(numbers), ...], one for each feature that is not text.
+
+    Raises:
+      ValueError: there is no such split or no example of that number, or the examples are of
+        different sizes.
+    """
+    count = num_examples(builder, split)
+    if wrong := [number for number in numbers if not 0 <= number < count]:
+        raise ValueError(
+            f"there is no example {wrong[0]} in the split {split!r} of {builder.info.full_name}: "
+            f"its {count:,} examples are numbered from 0."
+        )
+    examples = [
+        next(eval_batches(builder, split=f"{split}[{number}:{number + 1}]", batch_size=1))
+        for number in numbers
+    ]
+    return {name: np.concatenate([one[name] for one in examples]) for name in examples[0]}
 
 
 def encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:

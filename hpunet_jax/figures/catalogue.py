@@ -13,7 +13,7 @@ class Picture(NamedTuple):
 
     Attributes:
       config: the config of the runs it shows.
-      kind: the file name under which `experiments.sample` writes such a picture, or `CURVES`.
+      kind: the file name that `figures.model.model_figures` gives such a picture, or `CURVES`.
       num_examples: how many test images it shows.
       worst: a metric: shows the images that score worst in it. None: images spread over the split.
     """
@@ -45,6 +45,20 @@ FIGURES: Mapping[str, tuple[Picture, ...]] = {
 }
 
 
+def spread_over(count: int, shown: int) -> list[int]:
+    """Some numbers spread evenly over a split; all if there are fewer.
+
+    Args:
+      count: number of examples in the split.
+      shown: how many to show.
+
+    Returns:
+      `shown` numbers from 0, ascending.
+    """
+    shown = min(shown, count)
+    return [count * (2 * i + 1) // (2 * shown) for i in range(shown)]
+
+
 def choose_examples(scores: Mapping[str, np.ndarray], picture: Picture) -> list[int]:
     """The numbers of the test images that a picture shows; the same ones for every model.
 
@@ -60,9 +74,7 @@ def choose_examples(scores: Mapping[str, np.ndarray], picture: Picture) -> list[
       ValueError: if the images were not scored by `picture.worst`.
     """
     if picture.worst is None:
-        count = len(next(iter(scores.values())))
-        shown = min(picture.num_examples, count)
-        return [count * (2 * i + 1) // (2 * shown) for i in range(shown)]
+        return spread_over(len(next(iter(scores.values()))), picture.num_examples)
     if picture.worst not in scores:
         raise ValueError(
             f"the picture shows the images of the highest {picture.worst}, but the run of "
