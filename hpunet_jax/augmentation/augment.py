@@ -10,8 +10,9 @@ from hpunet_jax.augmentation.batch import Batch
 from hpunet_jax.augmentation.colour import random_colour
 from hpunet_jax.augmentation.elastic import elastic_displacement
 from hpunet_jax.augmentation.ranges import Augmentation
+from hpunet_jax.labels import NO_TARGET
 from hpunet_jax.tasks.intensity import unit_interval
-from hpunet_jax.tasks.targets import IGNORE, check_annotations, draw_target
+from hpunet_jax.tasks.targets import check_annotations, draw_target
 
 
 def training_batch(
@@ -54,14 +55,14 @@ def training_batch(
         target = draw_target(target_key, annotations, num_ids)
         coordinates = random_coordinates(warp_key, source, augmentation)
         visible = warp.inside(coordinates, source)
-        label = jnp.where(visible, warp.sample_nearest(target, coordinates), IGNORE)
+        label = jnp.where(visible, warp.sample_nearest(target, coordinates), NO_TARGET)
         warped = unit_interval(warp.sample_bilinear(image, coordinates), image.dtype)
         mean = jnp.mean(unit_interval(image, image.dtype))
         warped = random_colour(colour_key, warped, mean, augmentation)
         return Batch(
             image=jnp.where(visible[..., None], warped, 0.0),
-            label=jnp.where(label == IGNORE, 0, label),
-            mask=(label != IGNORE).astype(jnp.float32),
+            label=jnp.where(label == NO_TARGET, 0, label),
+            mask=(label != NO_TARGET).astype(jnp.float32),
         )
 
     return jax.vmap(one)(keys, images, annotations)

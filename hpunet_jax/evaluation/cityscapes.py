@@ -18,8 +18,9 @@ from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import Segmenter
+from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import MIN_REGION
-from hpunet_jax.tasks.targets import CAR, MISSING
+from hpunet_jax.tasks.targets import CAR
 
 OPTIONS = SegmentOptions(num_samples=32, threshold=32, no_neighbour="background")
 """How the paper turns samples into instances."""
@@ -81,4 +82,4 @@ def _truth(annotations: Examples) -> Truth:
         )
     semantic, cars = annotations["semantic"], annotations["cars"]
     is_car = semantic == CAR
-    return Truth(np.where(is_car, cars, 0), groups=is_car & (cars == 0), void=semantic == MISSING)
+    return Truth(np.where(is_car, cars, 0), groups=is_car & (cars == 0), void=semantic == IGNORED)

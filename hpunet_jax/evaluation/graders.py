@@ -24,13 +24,14 @@ import tqdm
 from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
+from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.distribution import (
     Agreement,
     ged_squared,
     hungarian_iou,
     leave_one_out,
 )
-from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.metrics.iou import iou, pairwise_iou
 from hpunet_jax.tasks.crop import centre_crop
 
 Examples = Mapping[str, np.ndarray]
@@ -145,7 +146,7 @@ def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
     Returns:
       bool [B].
     """
-    marked = ((masks != 0) & (masks != IGNORE)).any(axis=(2, 3)).T
+    marked = ((masks != 0) & (masks != IGNORED)).any(axis=(2, 3)).T
     return (marked | ~present).all(axis=1)
 
 
@@ -217,7 +218,7 @@ def _reconstruction_iou(
     """[B]: mean over the graders present of the IoU of a grading and its reconstruction."""
     total = np.zeros(len(images))
     for grading, has_grading in zip(masks, present.T, strict=True):
-        rebuilt = model.reconstruct(images, np.where(grading == IGNORE, 0, grading))
+        rebuilt = model.reconstruct(images, np.where(grading == IGNORED, 0, grading))
         total += np.where(has_grading, iou(rebuilt, grading, classes), 0.0)
     return total / present.sum(axis=1)
 
@@ -233,18 +234,18 @@ def _read(
         )
     images = centre_crop(batch["image"], crop)
     masks = centre_crop(batch["masks"], crop)
-    wrong = (masks >= num_classes) & (masks != IGNORE)
+    wrong = (masks >= num_classes) & (masks != IGNORED)
     if wrong.any():
         image = first + int(np.argwhere(wrong)[0, 0])
         raise ValueError(
             f"the masks of image {image} have the class {masks[wrong][0]}, but the model knows the "
-            f"classes 0 to {num_classes - 1} (and {IGNORE} for pixels to ignore)."
+            f"classes 0 to {num_classes - 1} (and {IGNORED} for pixels to ignore)."
         )
     masks = np.ascontiguousarray(np.moveaxis(masks, -1, 0))
     if not (has_grader := _present(masks).any(axis=1)).all():
         image = first + int(np.argmin(has_grader))
         raise ValueError(
-            f"image {image} has no grader: all of its masks are {IGNORE} everywhere. Leave it out "
+            f"image {image} has no grader: all of its masks are {IGNORED} everywhere. Leave it out "
             "of the data set."
         )
     return images, masks
@@ -252,7 +253,7 @@ def _read(
 
 def _present(masks: np.ndarray) -> np.ndarray:
     """bool [B, G]: the graders who annotated the image."""
-    return (masks != IGNORE).any(axis=(2, 3)).T
+    return (masks != IGNORED).any(axis=(2, 3)).T
 
 
 def _check_frequencies(frequencies: np.ndarray, marginal_shape: tuple[int, ...]) -> None:

@@ -30,12 +30,12 @@ from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter, seed_word
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.instances import clean_up, only_classes, renumber
 from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.labels import NO_TARGET
 from hpunet_jax.metrics.average_precision import Detections, join, match
 from hpunet_jax.metrics.iou import iou
 from hpunet_jax.metrics.rand_error import adapted_rand_error
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.tasks.targets import (
-    IGNORE,
     check_annotations,
     draw_target,
     stochastic_classes,
@@ -205,7 +205,7 @@ class _Batch:
     ) -> dict[str, float | Detections]:
         """The metrics of a row, of one image; without a reconstruction, instances are painted."""
         target, truth = self.target[image], Truth(*(maps[image] for maps in self.truth))
-        ignored = target == IGNORE
+        ignored = target == NO_TARGET
         if rebuilt is None:
             rebuilt = paint(instances, truth.instances, target)
         scored = iou(rebuilt[None], target[None], self.classes, "nan", ignored[None])

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hpunet_jax.figures import panels
-from hpunet_jax.figures.panels import GAP, GRADER_COLOURS, GROUP_GAP, IGNORE, MARGIN, TITLE, Sheet
+from hpunet_jax.figures.panels import GAP, GRADER_COLOURS, GROUP_GAP, MARGIN, TITLE, Sheet
+from hpunet_jax.labels import IGNORED
 
 
 def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int = 2) -> Figure:
@@ -29,7 +30,7 @@ def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int
     cell = (panels.WIDTH - gaps) / (examples_per_row * columns)
     tall = cell * height / width
     rows = -(-num_images // examples_per_row)
-    several_classes = bool(((gradings > 1) & (gradings != IGNORE)).any())
+    several_classes = bool(((gradings > 1) & (gradings != IGNORED)).any())
 
     sheet = Sheet(TITLE + rows * (tall + GAP) + MARGIN)
     for place in range(min(examples_per_row, num_images)):
@@ -44,7 +45,7 @@ def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int
             axes = sheet.panel(left, top, cell, tall)
             if not column:
                 panels.draw_image(axes, image)
-            elif (gradings[column - 1, number] == IGNORE).all():
+            elif (gradings[column - 1, number] == IGNORED).all():
                 panels.draw_image(axes, image, fade=0.7)
                 panels.note(axes, "not annotated", "#555555", "#ffffff99")
             else:

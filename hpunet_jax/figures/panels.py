@@ -15,8 +15,8 @@ from matplotlib.patheffects import Normal, Stroke
 
 from hpunet_jax.figures.palettes import paint
 from hpunet_jax.files import write_aside
+from hpunet_jax.labels import IGNORED
 
-IGNORE = 255  # label of pixels without annotation
 INK = "#222222"
 GRADER_COLOURS = ("#4da3ff", "#ff9a3c", "#ff5f9e", "#6fd45f", "#b48cff", "#f4d03f", "#4fd6d0")
 SAMPLE_COLOUR = "#ffe04a"
@@ -99,7 +99,7 @@ def draw_segmentation(
       colours: one for each foreground class; they are used again for further classes.
     """
     draw_image(axes, image)
-    foreground = (labels != 0) & (labels != IGNORE)
+    foreground = (labels != 0) & (labels != IGNORED)
     if not foreground.any():
         note(axes, "empty")
         return

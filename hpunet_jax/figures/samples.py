@@ -10,13 +10,13 @@ from hpunet_jax.figures.panels import (
     GAP,
     GRADER_COLOURS,
     GROUP_GAP,
-    IGNORE,
     LABEL,
     MARGIN,
     SAMPLE_COLOUR,
     TITLE,
     Sheet,
 )
+from hpunet_jax.labels import IGNORED
 
 
 def sample_figure(
@@ -59,7 +59,7 @@ def sample_figure(
 
     shown = samples[:num_shown]
     by_class = any(
-        ((labels > 1) & (labels != IGNORE)).any() for labels in (gradings, reconstructions, shown)
+        ((labels > 1) & (labels != IGNORED)).any() for labels in (gradings, reconstructions, shown)
     )
 
     places = _places(images, len(gradings), len(shown))
@@ -140,7 +140,7 @@ def _draw_gradings(
     for grader, pair in enumerate(zip(gradings, reconstructions, strict=True)):
         left = places.graders + grader * (places.cell + GAP)
         upper, lower = (sheet.panel(left, row, places.cell, places.tall) for row in rows)
-        if (pair[0] == IGNORE).all():
+        if (pair[0] == IGNORED).all():
             panels.draw_image(upper, image, fade=0.7)
             panels.draw_image(lower, image, fade=0.7)
             panels.note(upper, "not annotated", "#555555", "#ffffff99")

@@ -11,8 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-IGNORE = 255
-"""Label of pixels that are not evaluated."""
+from hpunet_jax.labels import IGNORED
 
 Absent = Literal["one", "nan"]
 
@@ -56,9 +55,9 @@ def pairwise_iou(
         )
     if absent not in ("one", "nan"):
         raise ValueError(f"absent is {absent!r}: expected 'one' or 'nan'.")
-    if not len(classes) or IGNORE in classes:
+    if not len(classes) or IGNORED in classes:
         raise ValueError(
-            f"classes is {classes!r}: expected at least one foreground class, and not {IGNORE}, "
+            f"classes is {classes!r}: expected at least one foreground class, and not {IGNORED}, "
             "which marks pixels that are not evaluated."
         )
     result = np.empty((a.shape[1], a.shape[0], b.shape[0]))
@@ -101,7 +100,7 @@ def _pairs_of_one_image(
     a: np.ndarray, b: np.ndarray, classes: Sequence[int], absent: Absent
 ) -> np.ndarray:
     """a: [N, pixels], b: [G, pixels] -> [N, G]."""
-    valid_a, valid_b = a != IGNORE, b != IGNORE
+    valid_a, valid_b = a != IGNORED, b != IGNORED
     everything_valid = valid_a.all() and valid_b.all()
     if not everything_valid:
         valid_a, valid_b = valid_a.astype(np.float32), valid_b.astype(np.float32)

@@ -1,6 +1,6 @@
 """Drawing the segmentation to learn from what the annotators gave (Appendices C, D.1-D.3).
 
-Targets are int32 [H, W]; `IGNORE` marks pixels that take no part in the loss. Their classes:
+Targets are int32 [H, W]; `NO_TARGET` marks pixels that take no part in the loss. Their classes:
 
   masks                 the values of the masks
   instances             0 background, 1 ... num_ids the random labels
@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-IGNORE = -1
-MISSING = 255  # value of ignored pixels in the data sets' uint8 maps
+from hpunet_jax.labels import IGNORED, NO_TARGET
+
 CAR = 13  # Cityscapes' train id of cars
 NUM_TRAIN_IDS = 19
 MAX_IDS = 1 << 16  # instance ids are uint16
@@ -153,10 +153,10 @@ def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
     Returns:
       int32 [H, W].
     """
-    present = jnp.any(masks != MISSING, axis=(0, 1))
+    present = jnp.any(masks != IGNORED, axis=(0, 1))
     grader = jax.random.categorical(key, jnp.where(present, 0.0, -jnp.inf))
     label = jnp.take(masks, grader, axis=-1).astype(jnp.int32)
-    return jnp.where(label == MISSING, IGNORE, label)
+    return jnp.where(label == IGNORED, NO_TARGET, label)
 
 
 def random_ids(key: jax.Array, instances: jax.Array, num_ids: int) -> jax.Array:
@@ -197,7 +197,7 @@ def random_cars(key: jax.Array, semantic: jax.Array, cars: jax.Array, num_ids: i
     """
     semantic = semantic.astype(jnp.int32)
     ids = random_ids(key, cars, num_ids)
-    car = jnp.where(ids > 0, CAR - 1 + ids, IGNORE)
+    car = jnp.where(ids > 0, CAR - 1 + ids, NO_TARGET)
     label = jnp.where(semantic > CAR, semantic + num_ids - 1, semantic)
     label = jnp.where(semantic == CAR, car, label)
-    return jnp.where(semantic == MISSING, IGNORE, label)
+    return jnp.where(semantic == IGNORED, NO_TARGET, label)

@@ -4,7 +4,8 @@ import pytest
 
 from hpunet_jax.evaluation import graders
 from hpunet_jax.inference import Model
-from hpunet_jax.metrics.iou import IGNORE, iou
+from hpunet_jax.labels import IGNORED
+from hpunet_jax.metrics.iou import iou
 from hpunet_jax.networks import build_network
 
 CROP = (12, 12)
@@ -116,7 +117,7 @@ def test_a_grader_who_did_not_annotate_an_image_never_counts(data):
     images, masks = data
     fewer = masks[..., :3]
     absent = masks.copy()
-    absent[..., 3] = IGNORE
+    absent[..., 3] = IGNORED
     expected, result = evaluate((images, fewer)), evaluate((images, absent))
     np.testing.assert_array_equal(result.subset_b, expected.subset_b)
     for row, metrics in expected.rows.items():
@@ -127,7 +128,7 @@ def test_a_grader_who_did_not_annotate_an_image_never_counts(data):
 def test_ignored_pixels_never_count(data):
     images, masks = data
     masks = masks.copy()
-    masks[:, :, :6] = IGNORE
+    masks[:, :, :6] = IGNORED
     scribbled = evaluate((images, masks)).rows["human"]
     masks[:, :, :6] = 0  # nobody marks these columns: the same agreement among graders
     np.testing.assert_allclose(scribbled["ged2"], evaluate((images, masks)).rows["human"]["ged2"])
@@ -168,7 +169,7 @@ def test_frequencies_leave_out_what_was_not_annotated(data):
         batches_of(images, masks[..., :2], 7), crop=CROP, num_classes=2
     )
     masks = masks.copy()
-    masks[..., 2:] = IGNORE
+    masks[..., 2:] = IGNORED
     result = graders.class_frequencies(batches_of(images, masks, 2), crop=CROP, num_classes=2)
     np.testing.assert_allclose(result, expected)
 
@@ -188,7 +189,7 @@ def test_a_real_network_can_be_evaluated(data, tiny_config):
     [
         (lambda images, masks: (images[:, :10], masks[:, :10]), "smaller than the crop of 12x12"),
         (lambda images, masks: (images, masks * 2), "image 0 have the class 2"),
-        (lambda images, masks: (images, np.full_like(masks, IGNORE)), "image 0 has no grader"),
+        (lambda images, masks: (images, np.full_like(masks, IGNORED)), "image 0 has no grader"),
         (lambda images, masks: (images[:0], masks[:0]), "the split is empty"),
     ],
 )

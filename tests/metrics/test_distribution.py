@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.distribution import ged_squared, hungarian_iou, leave_one_out
-from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.metrics.iou import iou, pairwise_iou
 
 
 def sets(count):
@@ -122,7 +123,7 @@ def test_absent_graders_are_as_if_they_did_not_exist():
     samples = rng.integers(0, 2, (6, 1, 4, 4), dtype=np.uint8)
     graders = rng.integers(0, 2, (4, 1, 4, 4), dtype=np.uint8)
     expected = agreement(samples, graders[[0, 1, 3]])
-    graders[2] = IGNORE
+    graders[2] = IGNORED
     result = agreement(samples, graders, present=np.array([[True, True, False, True]]))
     np.testing.assert_allclose(result, expected)
 

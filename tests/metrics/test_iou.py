@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hpunet_jax.metrics.iou import IGNORE, iou, pairwise_iou
+from hpunet_jax.labels import IGNORED
+from hpunet_jax.metrics.iou import iou, pairwise_iou
 
 
-def label_maps(count, values=(0, 1, 2, IGNORE), images=2):
+def label_maps(count, values=(0, 1, 2, IGNORED), images=2):
     return hnp.arrays(np.uint8, (count, images, 3, 4), elements=st.sampled_from(values))
 
 
@@ -17,7 +18,7 @@ def slow_iou(a, b, classes, absent, ignore):
     for label in classes:
         intersection = union = 0
         for pixel_a, pixel_b, ignored in zip(a.flat, b.flat, ignore.flat, strict=True):
-            if IGNORE in (pixel_a, pixel_b) or ignored:
+            if IGNORED in (pixel_a, pixel_b) or ignored:
                 continue
             intersection += pixel_a == label and pixel_b == label
             union += pixel_a == label or pixel_b == label
@@ -97,7 +98,7 @@ def test_what_lies_in_ignored_pixels_makes_no_difference():
     a, b = rng.integers(0, 2, (2, 3, 2, 8, 8), dtype=np.uint8)
     ignore = rng.random((2, 8, 8)) < 0.3
     scribbled = np.where(ignore, 1 - a, a)
-    labelled = np.where(ignore, IGNORE, b)
+    labelled = np.where(ignore, IGNORED, b)
     expected = pairwise_iou(a, b, ignore=ignore)
     np.testing.assert_array_equal(pairwise_iou(scribbled, b, ignore=ignore), expected)
     np.testing.assert_array_equal(pairwise_iou(scribbled, labelled), expected)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from hpunet_jax.labels import NO_TARGET
 from hpunet_jax.tasks.targets import (
-    IGNORE,
     check_annotations,
     draw_target,
     draw_targets,
@@ -46,12 +46,12 @@ def test_graders_are_drawn_uniformly_and_never_a_missing_one():
 def test_ignored_pixels_of_a_grader_are_ignored():
     masks = np.zeros((2, 2, 1), np.uint8)
     masks[0, 0] = 255
-    assert random_grader(jax.random.key(0), masks).tolist() == [[IGNORE, 0], [0, 0]]
+    assert random_grader(jax.random.key(0), masks).tolist() == [[NO_TARGET, 0], [0, 0]]
 
 
 def test_an_image_that_nobody_annotated_is_ignored_altogether():
     masks = np.full((2, 2, 3), 255, np.uint8)
-    assert (random_grader(jax.random.key(0), masks) == IGNORE).all()
+    assert (random_grader(jax.random.key(0), masks) == NO_TARGET).all()
 
 
 def test_ids_are_uniform_and_independent_up_to_the_last_one():
@@ -94,7 +94,7 @@ def test_cars_become_five_classes_and_the_others_move_up():
         counts = np.bincount(labels[:, 0, car], minlength=18)
         assert scipy.stats.chisquare(counts[13:18]).pvalue > 0.01
         assert counts[:13].sum() == 0
-    assert (labels[:, 1] == [IGNORE, 18, 22, IGNORE]).all()  # a car group belongs to no car
+    assert (labels[:, 1] == [NO_TARGET, 18, 22, NO_TARGET]).all()  # a car group belongs to no car
 
 
 @pytest.mark.parametrize("kind", ["masks", "instances", "cars"])

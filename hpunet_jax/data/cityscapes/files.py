@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from hpunet_jax.io import read_image as read_any_image
 from hpunet_jax.io import read_labels
+from hpunet_jax.labels import IGNORED
 
 SIZE = (1024, 2048)  # height and width of the originals
 HALF = (512, 1024)
@@ -27,7 +28,6 @@ HALF = (512, 1024)
 VALIDATION_CITIES = ("darmstadt", "monchengladbach", "ulm")
 NUM_IMAGES = {"train": 2701, "validation": 274, "test": 500}
 CAR = 26  # id in the table of classes
-IGNORE = 255
 
 _IMAGE, _IDS = "_leftImg8bit.png", "_gtFine_instanceIds.png"
 
@@ -161,7 +161,7 @@ def read_annotation(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarra
             f"{len(table) - 1}, or 1000 times a class plus the number of an object."
         )
     semantic = table[classes]
-    if (semantic == IGNORE).all():
+    if (semantic == IGNORED).all():
         raise ValueError(
             f"{path} has no pixel to learn from: none belongs to the {len(set(table)) - 1} classes."
         )
@@ -193,9 +193,9 @@ def halve_by_nearest(ids: np.ndarray) -> np.ndarray:
 def train_ids() -> np.ndarray:
     """Cityscapes' table from class to train id, uint8; 255 for classes that are not trained."""
     known = [label for label in cityscapes_labels.labels if label.id >= 0]
-    table = np.full(max(label.id for label in known) + 1, IGNORE, np.uint8)
+    table = np.full(max(label.id for label in known) + 1, IGNORED, np.uint8)
     for label in known:
-        table[label.id] = label.trainId if 0 <= label.trainId < IGNORE else IGNORE
+        table[label.id] = label.trainId if 0 <= label.trainId < IGNORED else IGNORED
     return table
 
 

@@ -19,7 +19,6 @@ import tqdm
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.own.check import check
 from hpunet_jax.data.own.folder import (
-    IGNORE,
     PARTS,
     find_images,
     find_parts,
@@ -28,6 +27,7 @@ from hpunet_jax.data.own.folder import (
     read_masks,
 )
 from hpunet_jax.files import write_aside
+from hpunet_jax.labels import IGNORED
 
 _MOST_PROBLEMS = 20  # shown when a data set is refused
 _FIELDS = ("name", "size", "channels", "bits", "graders", "num_classes")
@@ -99,7 +99,7 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
                 crop.id,
                 {
                     "image": fit(image, config.size, 0),
-                    "masks": fit(masks, config.size, IGNORE),
+                    "masks": fit(masks, config.size, IGNORED),
                     "id": crop.id,
                 },
             )

@@ -15,9 +15,10 @@ import tqdm
 
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import Crop
-from hpunet_jax.data.own.folder import IGNORE, find_images, find_parts, fit, read_image, read_mask
+from hpunet_jax.data.own.folder import find_images, find_parts, fit, read_image, read_mask
 from hpunet_jax.data.own.report import DataReport, PartReport
 from hpunet_jax.data.problems import Problem
+from hpunet_jax.labels import IGNORED
 
 
 @dataclasses.dataclass
@@ -81,7 +82,7 @@ def check(
         channels=channels,
         bits=kind[1],
         graders=sorted({grader for one in readable for grader in one.classes}),
-        num_classes=max(values - {IGNORE}, default=0) + 1,
+        num_classes=max(values - {IGNORED}, default=0) + 1,
     )
 
 
@@ -115,11 +116,11 @@ def _look_at(files: Folder, crop: Crop, size: tuple[int, int] | None) -> _Found:
             )
             found.problems.append(Problem("mask of another size than its image", text))
             continue
-        mask = mask if size is None else fit(mask, size, IGNORE)
+        mask = mask if size is None else fit(mask, size, IGNORED)
         present = np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
         found.classes[grader] = frozenset(present.tolist())
-    if found.classes and all(classes == {IGNORE} for classes in found.classes.values()):
-        text = f"{found.name} has no pixel to learn from: all its masks are {IGNORE} everywhere."
+    if found.classes and all(classes == {IGNORED} for classes in found.classes.values()):
+        text = f"{found.name} has no pixel to learn from: all its masks are {IGNORED} everywhere."
         found.problems.append(Problem("image to be ignored altogether", text))
     return found
 
@@ -127,7 +128,7 @@ def _look_at(files: Folder, crop: Crop, size: tuple[int, int] | None) -> _Found:
 def _check_classes(
     found: Sequence[_Found], values: set[int], num_classes: int | None
 ) -> list[Problem]:
-    if values and values <= {0, IGNORE}:
+    if values and values <= {0, IGNORED}:
         text = (
             f"all masks have only the values {', '.join(map(str, sorted(values)))}: there is no "
             "class but 0. The value is the class, and 255 means ignore; if 255 is meant to be a "
@@ -139,7 +140,7 @@ def _check_classes(
     problems = []
     for one in found:
         for grader, classes in one.classes.items():
-            beyond = sorted(value for value in classes - {IGNORE} if value >= num_classes)
+            beyond = sorted(value for value in classes - {IGNORED} if value >= num_classes)
             if beyond:
                 text = (
                     f"grader {grader} of {one.name} has the class {beyond[0]}; expected 0 to "
@@ -173,8 +174,8 @@ def _count(found: Sequence[_Found]) -> PartReport:
         graders=_counted(grader for one in found for grader in one.classes),
         graders_per_image=_counted(len(one.classes) for one in found),
         classes=_counted(value for classes in masks for value in classes),
-        empty_masks=sum(classes - {IGNORE} == {0} for classes in masks),
-        ignored_masks=sum(classes == {IGNORE} for classes in masks),
+        empty_masks=sum(classes - {IGNORED} == {0} for classes in masks),
+        ignored_masks=sum(classes == {IGNORED} for classes in masks),
     )
 
 

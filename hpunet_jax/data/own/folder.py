@@ -16,9 +16,9 @@ import numpy as np
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import Crop, find_crops
 from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, read_bytes
+from hpunet_jax.labels import IGNORED
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
-IGNORE = 255
 
 
 def find_parts(folder: str | os.PathLike[str]) -> dict[str, Folder]:
@@ -85,10 +85,10 @@ def read_mask(files: Folder, name: str) -> Image:
       OSError: if the file cannot be read at all.
     """
     mask = decode_labels(read_bytes(files.path / name), f"{files.path.name}/{name}")
-    if mask.array.size and not 0 <= mask.array.min() <= mask.array.max() <= IGNORE:
+    if mask.array.size and not 0 <= mask.array.min() <= mask.array.max() <= IGNORED:
         raise ValueError(
             f"{mask.source} has values from {mask.array.min()} to {mask.array.max()}: expected "
-            f"classes, at most {IGNORE - 1}, or {IGNORE} for pixels to ignore."
+            f"classes, at most {IGNORED - 1}, or {IGNORED} for pixels to ignore."
         )
     return dataclasses.replace(mask, array=mask.array.astype(np.uint8))
 
@@ -107,7 +107,7 @@ def read_masks(
     Returns:
       uint8 [H, W, G]; the plane of a grader who did not annotate the image is 255 everywhere.
     """
-    masks = np.full((*shape, len(graders)), IGNORE, np.uint8)
+    masks = np.full((*shape, len(graders)), IGNORED, np.uint8)
     for grader, name in crop.masks.items():
         masks[..., graders.index(grader)] = read_mask(files, name).array
     return masks

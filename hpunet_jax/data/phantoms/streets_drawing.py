@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from hpunet_jax.labels import IGNORED
+
 SIZE = (64, 128)
 # Cityscapes' train ids
 ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR = 0, 1, 2, 5, 8, 10, 11, 13
 ROAD_OR_SIDEWALK, TRUCK_OR_BUS = (0, 1), (14, 15)
-IGNORE = 255
 
 _FINE = 4  # pixels drawn for each pixel, down and across
 _FOCAL = 165.0  # in pixels
@@ -98,7 +99,7 @@ class Canvas:
         rows, columns = SIZE
         box = [(0, rows - height), (columns, rows + 4 * height)]
         scaled = [(_FINE * x, _FINE * y) for x, y in box]
-        self._draw("ellipse", scaled, (58, 62, 70), IGNORE)
+        self._draw("ellipse", scaled, (58, 62, 70), IGNORED)
 
     def _project(self, point: Point) -> tuple[float, float]:
         x, y, z = point

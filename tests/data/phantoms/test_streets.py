@@ -5,8 +5,9 @@ import pytest
 from skimage.measure import label as connected_components
 
 from hpunet_jax.data.phantoms import streets_examples
-from hpunet_jax.data.phantoms.streets_drawing import CAR, IGNORE, SIZE, Canvas
+from hpunet_jax.data.phantoms.streets_drawing import CAR, SIZE, Canvas
 from hpunet_jax.data.phantoms.streets_examples import SCENES, phantom_examples, scene
+from hpunet_jax.labels import IGNORED
 
 TRUCK, BUS = 14, 15
 
@@ -32,7 +33,7 @@ def test_examples_have_the_form_of_cityscapes():
 
 def test_all_classes_are_train_ids_and_every_class_occurs(scenes):
     seen = set(np.unique([example["semantic"] for example in scenes]).tolist())
-    assert seen == {0, 1, 2, 5, 8, 10, 11, 13, 14, 15, IGNORE}
+    assert seen == {0, 1, 2, 5, 8, 10, 11, 13, 14, 15, IGNORED}
 
 
 def test_cars_are_car_pixels_and_hardly_visible_ones_belong_to_a_group(scenes):
