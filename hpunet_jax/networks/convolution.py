@@ -71,7 +71,7 @@ def up_sample_bilinear(
     pixel from the nearest old centre, so it takes 3/4 of that one and 1/4 of the next.
     """
 
-    def double(x: jax.Array, axis: int) -> jax.Array:
+    def double(x: Float[Array | np.ndarray, "B _h _w c"], axis: int) -> Float[Array, "B _h _w c"]:
         size = x.shape[axis]
         rows = functools.partial(jax.lax.slice_in_dim, x, axis=axis)
         before = jnp.concatenate([rows(0, 1), rows(0, size - 1)], axis)

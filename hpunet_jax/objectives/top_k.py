@@ -9,7 +9,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 
 def top_k_mask(
-    scores: Float[Array | np.ndarray, "*shape"], valid: Bool[Array | np.ndarray, "*shape"], k: int
+    scores: Float[Array | np.ndarray, "*shape"],
+    valid: Bool[Array | np.ndarray, "*shape"],
+    k: int | Int[Array, ""],
 ) -> Bool[Array, "*shape"]:
     """Marks the k valid pixels with the highest scores.
 
