@@ -4,8 +4,8 @@
 
 Then build them for training: python -m experiments.build_data --name=lidc_crops/any_count
 --source=lidc. A stopped run goes on where it was when started again with the same --out; scans that
-were skipped are tried again. Writes report.json, report.txt (counts, and each scan that was skipped
-and why) and split.json, which --split takes.
+were skipped are tried again, and scans whose files have changed are made anew. Writes report.json,
+report.txt (counts, and each scan that was skipped and why) and split.json, which --split takes.
 """
 
 from absl import flags
@@ -38,8 +38,10 @@ def main(_) -> None:
         window=(low, high),
         workers=_WORKERS.value,
     )
-    print(report.to_text())
-    print(f"the same in {_OUT.value}/report.txt and report.json")
+    print(report.to_text(limit=3))
+    print(f"all problems are in {_OUT.value}/report.txt and report.json")
+    if not sum(report.images.values()):
+        raise ValueError(f"no crops were made of {_SOURCE.value}; the report says why.")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ and `gt`, as long as they are the same for all files.
 """
 
 import pathlib
+import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -49,6 +51,7 @@ def find_crops(
     names: Iterable[str],
     graders: Collection[int] | None = None,
     suffixes: Collection[str] = (_SUFFIX,),
+    absent_graders: bool = False,
 ) -> Layout:
     """Sorts file names into images and their graders' masks.
 
@@ -58,6 +61,7 @@ def find_crops(
       graders: the graders each image must have, and no others; None accepts any, but every
         image must have one.
       suffixes: of images and masks, in small letters; capitals in names do not matter.
+      absent_graders: whether some of `graders` may have annotated none of the images of a folder.
 
     Returns:
       The images with their masks, and what is missing or out of place.
@@ -95,14 +99,21 @@ def find_crops(
     root = f"{min(roots)}/" if roots and min(roots) else ""
     for stem in sorted(masks.keys() - images.keys()):
         problems.append(f"{root}images/{stem}{_SUFFIX} is missing; it has masks.")
+    present: dict[str, set[int]] = defaultdict(set)  # graders by folder
+    for stem, found in masks.items():
+        present[posixpath.dirname(stem)] |= found.keys()
     for stem, image in images.items():
         found = masks.get(stem, {})
-        expected = found if graders is None else graders
-        for grader in sorted(set(expected) - found.keys()):
+        accepted = set(found) if graders is None else set(graders)
+        expected = accepted & present[posixpath.dirname(stem)] if absent_graders else accepted
+        for grader in sorted(expected - found.keys()):
             problems.append(f"{root}gt/{stem}_l{grader}{_SUFFIX} is missing.")
-        for grader in sorted(found.keys() - set(expected)):
-            problems.append(f"{found[grader]} is out of place: there should be no such grader.")
-        if graders is None and not found:
+        for grader in sorted(found.keys() - accepted):
+            problems.append(
+                f"{found[grader]} is out of place: there should be no such grader, only "
+                f"{', '.join(map(str, sorted(accepted)))}. Own data may have any graders."
+            )
+        if not expected:
             problems.append(f"{image} has no masks: expected {root}gt/{stem}_l<number>{_SUFFIX}.")
     crops = [
         Crop(stem, images[stem], dict(sorted(masks[stem].items())))

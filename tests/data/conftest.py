@@ -40,9 +40,10 @@ def write_slice(path, pixels, z, series, number, patient="LIDC-IDRI-0001", **fie
         "RescaleIntercept": -1024,
         **fields,
     }
-    for name, value in tags.items():
-        if value is not None:
-            setattr(data, name, value)
+    with pydicom.config.disable_value_validation():
+        for name, value in tags.items():
+            if value is not None:
+                setattr(data, name, value)
     meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     data.PixelData = pixels.tobytes()
     path = pathlib.Path(path)
@@ -111,6 +112,25 @@ def square(x, y, size):
     return [*points, points[0]]
 
 
+def compress(path, syntax):
+    """Compresses a slice in place, by the keyword of a transfer syntax."""
+    import gdcm
+
+    uid = getattr(pydicom.uid, syntax)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(uid))))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    writer.SetFileName(str(path))
+    assert writer.Write()
+
+
 class LidcFiles:
     """Writes LIDC-IDRI's files."""
 
@@ -119,6 +139,7 @@ class LidcFiles:
     slice = staticmethod(write_slice)
     markup = staticmethod(write_markup)
     square = staticmethod(square)
+    compress = staticmethod(compress)
 
     @staticmethod
     def series(folder, series=1, positions=(0.0, 2.5, 5.0), size=64, seed=0, **fields):

@@ -14,11 +14,13 @@ import tqdm
 
 from hpunet_jax.data.crop_archives import Archive, Files, Folder
 from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.io import decode_image
+from hpunet_jax.labels import IGNORED
 
 SIZE = 180
-GRADERS = range(4)
 NUM_IMAGES = {"train": 8843, "val": 1993, "test": 1980}
+_ADVICE = " The data set 'lidc_crops/any_count' accepts any number of images."
 _SPLITS = {
     "train": tfds.Split.TRAIN,
     "val": tfds.Split.VALIDATION,
@@ -31,7 +33,9 @@ class CropsConfig(tfds.core.BuilderConfig):
     """Whether the numbers of images must be the published ones.
 
     Attributes:
-      any_count: accept any number of images, and that some of the three parts are not there.
+      any_count: accept any number of images, that some of the three parts are not there, and that
+        a grader annotated none of the images of a folder: such a grader's masks are 255 everywhere,
+        as in own data, and are neither drawn in training nor evaluated.
     """
 
     any_count: bool = False
@@ -59,7 +63,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
                 {
                     "image": tfds.features.Image(shape=(SIZE, SIZE, 1), encoding_format="png"),
                     "masks": tfds.features.Image(
-                        shape=(SIZE, SIZE, len(GRADERS)), encoding_format="png"
+                        shape=(SIZE, SIZE, GRADERS), encoding_format="png"
                     ),
                     "id": tfds.features.Text(),
                 }
@@ -80,7 +84,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
             except ValueError as error:
                 problems.append(f"  {place.name}: {error}")
                 continue
-            crops, found = check_crops(files, None if any_count else NUM_IMAGES[part])
+            crops, found = check_crops(files, None if any_count else NUM_IMAGES[part], any_count)
             parts[part] = files, crops
             problems += [f"  {place.name}: {problem}" for problem in found]
         if problems:
@@ -89,8 +93,8 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
             raise ValueError(
                 f"The LIDC crops in {dl_manager.manual_dir} have {len(problems)} problems:\n"
                 + "\n".join(problems)
-                + "\nDownload these files again, or unpack the archives again. The data set "
-                "'lidc_crops/any_count' accepts any number of images."
+                + "\nDownload these files again, or unpack the archives again."
+                + _ADVICE * (not any_count)
             )
         return {_SPLITS[part]: self._generate_examples(*found) for part, found in parts.items()}
 
@@ -98,29 +102,34 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
         self, files: Files, crops: list[Crop]
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
         for crop in crops:
-            masks = [_read_mask(files, crop.masks[grader]) for grader in GRADERS]
+            masks = np.full((SIZE, SIZE, GRADERS), IGNORED, np.uint8)
+            for grader, name in crop.masks.items():
+                masks[..., grader] = _read_mask(files, name)
             yield (
                 crop.id,
                 {
                     "image": _read_gray(files, crop.image)[..., None],
-                    "masks": np.stack(masks, axis=-1),
+                    "masks": masks,
                     "id": crop.id,
                 },
             )
         files.close()
 
 
-def check_crops(files: Files, num_images: int | None = None) -> tuple[list[Crop], list[str]]:
+def check_crops(
+    files: Files, num_images: int | None = None, absent_graders: bool = False
+) -> tuple[list[Crop], list[str]]:
     """Finds the crops of one part, and everything that is wrong with them.
 
     Args:
       files: the part's folder or archive.
       num_images: how many images it should have; None accepts any number but zero.
+      absent_graders: whether a grader may have annotated none of the images of a folder.
 
     Returns:
       The crops sorted by id, and a sentence for each missing, misplaced or damaged file.
     """
-    crops, problems = find_crops(files.names, GRADERS)
+    crops, problems = find_crops(files.names, range(GRADERS), absent_graders=absent_graders)
     if num_images is None and not crops:
         problems.append("There are no images with masks: expected files in 'images' and 'gt'.")
     images = {crop.image for crop in crops}

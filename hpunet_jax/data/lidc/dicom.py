@@ -1,26 +1,28 @@
 """LIDC-IDRI (Appendix C): CT slices from DICOM files.
 
 Of a scan, only the headers are read at once; pixels are read slice by slice, where they are needed.
+A slice is known by its SOP instance UID; in which order slices or files stand does not matter.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
-import scipy.ndimage
-
-from hpunet_jax.data.lidc.lesions import CROP, RESOLUTION
+import pydicom.pixels
 
 _POSITION_TOLERANCE = 0.01  # mm
+_SPACING_TOLERANCE = 1e-4  # relative; a pixel lies to within a twentieth of one on 512 of them
 _IDENTITY = ("SeriesInstanceUID", "PatientID", "Modality")
 _NEEDED = (
     "SOPInstanceUID",
     "SeriesInstanceUID",
     "PatientID",
-    "InstanceNumber",
     "ImagePositionPatient",
     "PixelSpacing",
     "Rows",
@@ -47,7 +49,11 @@ class BadScanError(ValueError):
         self.kind = kind
 
     def __reduce__(self):  # so that it comes back from a worker process
-        return BadScanError, (self.kind, str(self))
+        return type(self), (self.kind, str(self))
+
+
+class AmbiguousSliceError(BadScanError):
+    """Several images that differ could each be the slice that is looked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Series:
       uid: series instance UID.
       patient: for instance "LIDC-IDRI-0078".
       pixel_spacing: size of a pixel in mm.
-      slices: in the order of their instance numbers.
+      slices: by position, and by name where positions are equal.
       dropped: UIDs of slices whose |SliceLocation| differs from |ImagePositionPatient[-1]|.
     """
 
@@ -77,20 +83,69 @@ class Series:
     slices: Sequence[Slice]
     dropped: Sequence[str]
 
-    def find(self, z: float, uid: str | None) -> Slice | None:
-        """The slice with this UID; if there is none, or no UID, the slice at this position."""
-        by_uid = next((s for s in self.slices if s.uid == uid), None)
-        if by_uid is not None or uid in self.dropped:
-            return by_uid
-        near = min(self.slices, key=lambda s: abs(s.z - z))
-        return near if abs(near.z - z) <= _POSITION_TOLERANCE else None
+    def find(self, z: float, uids: Sequence[str] = ()) -> Slice | None:
+        """The slice that is meant by a mark.
+
+        Args:
+          z: its position in mm.
+          uids: UIDs that it may have. The first that the scan has decides; if it has none of
+            them, the position does.
+
+        Returns:
+          The slice; None if the scan has no such slice, or has dropped it.
+
+        Raises:
+          AmbiguousSliceError: there are several images of this UID, or at this position, and they
+            are not copies of each other.
+        """
+        for uid in uids:
+            if found := [s for s in self.slices if s.uid == uid]:
+                return _only(found, f"of the UID {uid}")
+        if any(uid in self.dropped for uid in uids):
+            return None
+        near = [s for s in self.slices if abs(s.z - z) <= _POSITION_TOLERANCE]
+        return _only(near, f"at {z} mm") if near else None
+
+
+def _only(candidates: Sequence[Slice], where: str) -> Slice:
+    first, *others = candidates
+    for other in others:
+        same = read_hounsfield(first.path), read_hounsfield(other.path)
+        if not np.array_equal(*same) or abs(first.z - other.z) > _POSITION_TOLERANCE:
+            raise AmbiguousSliceError(
+                "several images of a marked slice",
+                f"{first.path} and {other.path} are two images {where}, and differ.",
+            )
+    return first
+
+
+def is_dicom(path: pathlib.Path) -> bool:
+    """Whether a file looks like a DICOM slice: by its name, or by its first bytes.
+
+    Args:
+      path: the file. Hidden files and DICOMDIR, a table of contents, are none.
+    """
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
+        return False
+    if path.suffix.lower() == ".dcm":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def dicom_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """The DICOM files in a folder, sorted by name."""
+    return sorted(p for p in pathlib.Path(folder).iterdir() if p.is_file() and is_dicom(p))
 
 
 def read_identity(folder: str | os.PathLike[str]) -> tuple[str, str, str]:
     """Reads which series a folder holds, from its first readable file.
 
     Args:
-      folder: a folder with .dcm files.
+      folder: a folder with DICOM files.
 
     Returns:
       Series instance UID, patient and modality ("CT" for a CT scan).
@@ -100,29 +155,21 @@ def read_identity(folder: str | os.PathLike[str]) -> tuple[str, str, str]:
     """
     for path in dicom_files(folder):
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
+            header = _quietly(path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
             return tuple(str(header[name].value) for name in _IDENTITY)
         except Exception:  # pydicom raises many kinds for damaged files
             continue
-    raise BadScanError("damaged DICOM", f"{folder}: none of its .dcm files can be read.")
+    raise BadScanError("damaged DICOM", f"{folder}: none of its DICOM files can be read.")
 
 
-def dicom_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """The DICOM files in a folder, sorted by name."""
-    files = pathlib.Path(folder).iterdir()
-    return sorted(
-        path for path in files if path.suffix.lower() == ".dcm" and not path.name.startswith(".")
-    )
-
-
-def read_series(folder: str | os.PathLike[str]) -> Series:
+def read_series(*folders: str | os.PathLike[str]) -> Series:
     """Reads and checks the headers of all slices of a scan.
 
     Slices whose |SliceLocation| differs from |ImagePositionPatient[-1]| are left out; slices
     without a SliceLocation stay.
 
     Args:
-      folder: the scan's .dcm files.
+      *folders: hold the scan's DICOM files; several if parts or copies of it lie apart.
 
     Returns:
       The scan.
@@ -130,36 +177,38 @@ def read_series(folder: str | os.PathLike[str]) -> Series:
     Raises:
       BadScanError: if a file is damaged or cut short, or the slices do not belong together.
     """
-    headers = [(path, _read_header(path)) for path in dicom_files(folder)]
-    kept = [(path, header) for path, header in headers if _location_agrees(header)]
+    headers = [_read_header(path) for folder in folders for path in dicom_files(folder)]
+    kept = [header for header in headers if header.location_agrees]
     if not kept:
         raise BadScanError(
             "no usable slices",
-            f"{folder}: |SliceLocation| differs from |ImagePositionPatient[-1]| in all files.",
+            f"{folders[0]}: |SliceLocation| differs from |ImagePositionPatient[-1]| in all files.",
         )
-    kept.sort(key=lambda item: int(item[1].InstanceNumber))
-    uid = _common(kept, "several series in a folder", "SeriesInstanceUID")
-    patient = _common(kept, "several patients in a folder", "PatientID")
-    for name in ("Rows", "Columns"):
-        _common(kept, "mixed image size", name)
-    spacing = [float(length) for length in _common(kept, "mixed pixel spacing", "PixelSpacing")]
-    if spacing[0] != spacing[1]:
+    first = kept[0]
+    for kind, name, equal in _MUST_AGREE:
+        for header in kept[1:]:
+            value, expected = getattr(header, name), getattr(first, name)
+            if not equal(value, expected):
+                raise BadScanError(
+                    kind,
+                    f"{header.path} has {name} {value}, but {first.path} has {expected}; expected "
+                    "one value in all files of a scan.",
+                )
+    if not _same_spacing(first.PixelSpacing, first.PixelSpacing[::-1]):
         raise BadScanError(
-            "mixed pixel spacing", f"{kept[0][0]} has pixels of {spacing} mm; expected squares."
+            "mixed pixel spacing",
+            f"{first.path} has pixels of {first.PixelSpacing} mm; expected squares.",
         )
-    slices = [
-        Slice(path, str(header.SOPInstanceUID), float(header.ImagePositionPatient[-1]))
-        for path, header in kept
-    ]
-    _check_order(slices)
-    kept_uids = {s.uid for s in slices}
-    dropped = [str(header.SOPInstanceUID) for _, header in headers]
-    dropped = [one for one in dropped if one not in kept_uids]
-    return Series(str(uid), str(patient), spacing[0], slices, dropped)
+    slices = [Slice(header.path, header.SOPInstanceUID, header.z) for header in kept]
+    slices.sort(key=lambda s: (s.z, s.path))
+    uids = {s.uid for s in slices}
+    dropped = [h.SOPInstanceUID for h in headers if h.SOPInstanceUID not in uids]
+    spacing = first.PixelSpacing[0]
+    return Series(first.SeriesInstanceUID, first.PatientID, spacing, slices, dropped)
 
 
 def read_hounsfield(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads the pixels of a slice.
+    """Reads the pixels of a slice, compressed or not.
 
     Args:
       path: the DICOM file.
@@ -168,103 +217,150 @@ def read_hounsfield(path: str | os.PathLike[str]) -> np.ndarray:
       Hounsfield units, float32 [H, W].
 
     Raises:
-      BadScanError: if the file is damaged or compressed in a way that cannot be read here.
+      BadScanError: if the file is damaged, or compressed in a way that no installed decoder reads.
     """
+    path = pathlib.Path(path)
     try:
-        data = pydicom.dcmread(path)
+        data = _quietly(path)
+        (slope,), (intercept,) = (_numbers(data, f"Rescale{x}", 1) for x in ("Slope", "Intercept"))
+        _check_decoder(path, data.file_meta.TransferSyntaxUID)
         pixels = data.pixel_array
-        slope, intercept = float(data.RescaleSlope), float(data.RescaleIntercept)
+    except (BadScanError, MemoryError):
+        raise
     except Exception as error:  # pydicom raises many kinds for damaged files
+        raise _unreadable(path, error) from error
+    if pixels.ndim != 2:
         raise BadScanError(
-            "damaged DICOM", f"{path} cannot be read ({error}). Download it again."
-        ) from error
+            "not a single grey image",
+            f"{path} has pixels of the shape {pixels.shape}; expected one grey image.",
+        )
     return pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
-def resample_crop(
-    hounsfield: np.ndarray, centre: tuple[float, float], pixel_spacing: float, outside: float
-) -> np.ndarray:
-    """Cuts a crop out of a slice at 0.5 mm, bilinearly.
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """What is needed of a header, under DICOM's names; z and location in mm."""
 
-    Args:
-      hounsfield: [H, W].
-      centre: (x, y) in pixels.
-      pixel_spacing: size of a pixel in mm.
-      outside: value beyond the borders of the slice.
+    path: pathlib.Path
+    SOPInstanceUID: str
+    SeriesInstanceUID: str
+    PatientID: str
+    Rows: int
+    Columns: int
+    PixelSpacing: list[float]
+    z: float
+    location: float | None
 
-    Returns:
-      float32 [180, 180], the pixels `lesion_masks` draws on.
-    """
-    offset = (np.arange(CROP) - (CROP - 1) / 2) * RESOLUTION / pixel_spacing
-    y, x = np.meshgrid(centre[1] + offset, centre[0] + offset, indexing="ij")
-    return scipy.ndimage.map_coordinates(
-        hounsfield, [y, x], output=np.float32, order=1, mode="constant", cval=outside
+    @property
+    def location_agrees(self) -> bool:
+        if self.location is None:
+            return True
+        return abs(abs(self.location) - abs(self.z)) <= _POSITION_TOLERANCE
+
+
+def _same_spacing(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(
+        math.isclose(a, b, rel_tol=_SPACING_TOLERANCE) for a, b in zip(one, other, strict=True)
     )
 
 
-def to_grey(hounsfield: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Hounsfield units as uint8: the ends of the window become 0 and 255, linearly."""
-    low, high = window
-    return np.clip((hounsfield - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
+_MUST_AGREE = (
+    ("several series in a folder", "SeriesInstanceUID", str.__eq__),
+    ("several patients in a folder", "PatientID", str.__eq__),
+    ("mixed image size", "Rows", int.__eq__),
+    ("mixed image size", "Columns", int.__eq__),
+    ("mixed pixel spacing", "PixelSpacing", _same_spacing),
+)
 
 
-def _read_header(path: pathlib.Path) -> pydicom.Dataset:
+def _read_header(path: pathlib.Path) -> _Header:
     try:
         with path.open("rb") as file:
-            header = pydicom.dcmread(
+            header = _quietly(
                 file, stop_before_pixels=True, specific_tags=[*_NEEDED, "SliceLocation"]
             )
             left = path.stat().st_size - file.tell()
-        missing = [name for name in _NEEDED if header.get(name) in (None, "")]
+        missing = [name for name in _NEEDED if _is_empty(header, name)]
+        if missing:
+            raise BadScanError(
+                "damaged DICOM",
+                f"{path} is cut short or incomplete: it has no {', '.join(missing)}.",
+            )
         syntax = header.file_meta.TransferSyntaxUID
+        bits, rows, columns = header.BitsAllocated, header.Rows, header.Columns
+        position = _numbers(header, "ImagePositionPatient", 3)
+        spacing = _numbers(header, "PixelSpacing", 2)
+        slope = _numbers(header, "RescaleSlope", 1) + _numbers(header, "RescaleIntercept", 1)
+        location = None
+        if not _is_empty(header, "SliceLocation"):
+            (location,) = _numbers(header, "SliceLocation", 1)
+        uids = [str(header[name].value) for name in ("SOPInstanceUID", *_IDENTITY[:2])]
+    except BadScanError:
+        raise
     except Exception as error:  # pydicom raises many kinds for damaged files
-        raise BadScanError(
-            "damaged DICOM",
-            f"{path} is damaged or no DICOM file ({error}). Download it again.",
-        ) from error
-    if missing:
-        raise BadScanError(
-            "damaged DICOM", f"{path} is cut short or incomplete: it has no {', '.join(missing)}."
-        )
-    if header.BitsAllocated != 16:
-        raise BadScanError(
-            "not 16 bits", f"{path} has {header.BitsAllocated} bits per pixel; expected 16."
-        )
+        raise _unreadable(path, error) from error
+    if bits != 16:
+        raise BadScanError("not 16 bits", f"{path} has {bits} bits per pixel; expected 16.")
+    for name, value in (
+        ("Rows", rows),
+        ("Columns", columns),
+        ("PixelSpacing", min(spacing)),
+        ("RescaleSlope", slope[0]),
+    ):
+        if value <= 0:
+            raise BadScanError(
+                "damaged DICOM", f"{path} is damaged: its {name} is {value}; expected more than 0."
+            )
     element = 8 if syntax.is_implicit_VR else 12  # bytes in front of the pixels
-    if not syntax.is_compressed and left < element + 2 * header.Rows * header.Columns:
+    packed = syntax.is_compressed or syntax.is_deflated
+    if not packed and left < element + 2 * rows * columns:
         raise BadScanError(
             "damaged DICOM", f"{path} is cut short: pixels are missing. Download it again."
         )
-    return header
+    return _Header(path, *uids, rows, columns, spacing, position[-1], location)
 
 
-def _location_agrees(header: pydicom.Dataset) -> bool:
-    location = header.get("SliceLocation")
-    if location in (None, ""):
-        return True
-    return abs(float(location)) == abs(float(header.ImagePositionPatient[-1]))
+def _quietly(file: pathlib.Path | BinaryIO, **options: Any) -> pydicom.Dataset:
+    """Reads a file; what pydicom warns of is checked here where it matters."""
+    with warnings.catch_warnings(action="ignore"):
+        return pydicom.dcmread(file, **options)
 
 
-def _common(headers: Sequence[tuple[pathlib.Path, pydicom.Dataset]], kind: str, name: str):
-    """The value of a field that must be the same in all files."""
-    first_path, first = headers[0]
-    for path, header in headers[1:]:
-        if header[name].value != first[name].value:
-            raise BadScanError(
-                kind,
-                f"{path} has {name} {header[name].value}, but {first_path} has "
-                f"{first[name].value}; expected one value in all files of a scan.",
-            )
-    return first[name].value
+def _is_empty(header: pydicom.Dataset, name: str) -> bool:
+    item = header.get_item(name) if name in header else None
+    return item is None or item.value in (None, b"", "")
 
 
-def _check_order(slices: Sequence[Slice]) -> None:
-    steps = np.sign(np.diff([s.z for s in slices]))
-    wrong = np.flatnonzero(steps != (1 if steps.sum() >= 0 else -1))
-    if wrong.size:
-        before, after = slices[wrong[0]], slices[wrong[0] + 1]
+def _numbers(header: pydicom.Dataset, name: str, count: int) -> list[float]:
+    """The numbers of an element of decimal strings; also such as have a decimal comma."""
+    value = header.get_item(name).value
+    text = value.decode("ascii") if isinstance(value, bytes) else header[name].value
+    parts = text.split("\\") if isinstance(text, str) else np.atleast_1d(text).tolist()
+    numbers = [float(str(part).strip("\0 ").replace(",", ".")) for part in parts]
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise ValueError(f"its {name} is {numbers}; expected {count} finite numbers")
+    return numbers
+
+
+def _check_decoder(path: pathlib.Path, syntax: pydicom.uid.UID) -> None:
+    if not syntax.is_compressed:
+        return
+    try:
+        decoder = pydicom.pixels.get_decoder(syntax)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or not decoder.is_available:
+        needs = f" It needs one of: {'; '.join(decoder.missing_dependencies)}." if decoder else ""
         raise BadScanError(
-            "slices out of order",
-            f"{after.path} at {after.z} mm comes after {before.path.name} at {before.z} mm; "
-            "expected positions that only rise or only fall with the instance number.",
+            "no decoder",
+            f"{path} is compressed as {syntax.name}, for which no decoder is installed.{needs}",
         )
+
+
+def _unreadable(path: pathlib.Path, error: Exception) -> BadScanError:
+    """Says that a file is damaged, unless it is the computer that cannot read it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return BadScanError("unreadable file", f"{path} cannot be read: {error.strerror}.")
+    return BadScanError(
+        "damaged DICOM", f"{path} is damaged or no DICOM file ({error}). Download it again."
+    )

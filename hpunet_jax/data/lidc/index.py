@@ -5,14 +5,15 @@ they stand, as long as each series has its own.
 """
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections import Counter, defaultdict
 
 import tqdm
 
-from hpunet_jax.data.lidc.dicom import BadScanError, read_identity
-from hpunet_jax.data.lidc.xml import read_series_uid
+from hpunet_jax.data.lidc.dicom import BadScanError, dicom_files, is_dicom, read_identity
+from hpunet_jax.data.lidc.xml import Markup, read_markup, read_series_uid
 from hpunet_jax.data.problems import Problem
 
 
@@ -23,16 +24,22 @@ class ScanFiles:
     Attributes:
       series: series instance UID.
       patient: for instance "LIDC-IDRI-0078".
-      number: counts the scans of a patient, from 0, in the order of their UIDs.
-      folder: of the DICOM files.
+      folders: of the DICOM files; several if parts or copies of them lie apart.
       xml: the readings.
     """
 
     series: str
     patient: str
-    number: int
-    folder: pathlib.Path
+    folders: tuple[pathlib.Path, ...]
     xml: pathlib.Path
+
+    def fingerprint(self) -> str:
+        """Changes with the names, sizes and times of the scan's files."""
+        digest = hashlib.sha256(self.xml.read_bytes())
+        for path in [path for folder in self.folders for path in dicom_files(folder)]:
+            state = path.stat()
+            digest.update(f"\n{path.name} {state.st_size} {state.st_mtime_ns}".encode())
+        return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +47,15 @@ class Index:
     """What was found below a folder.
 
     Attributes:
-      scans: CT scans with readings, by patient and number.
+      scans: CT scans with readings, by patient and series.
+      unusable: series instance UIDs of scans that are there, but cannot be matched.
       num_series: CT series, with readings or not.
       not_used: how many files or series were of other kinds, by kind.
       problems: what does not fit together.
     """
 
     scans: list[ScanFiles]
+    unusable: set[str]
     num_series: int
     not_used: dict[str, int]
     problems: list[Problem]
@@ -70,7 +79,7 @@ def index_files(source: str | os.PathLike[str]) -> Index:
     folders, xmls = _walk(source)
     if not folders:
         raise FileNotFoundError(
-            f"there are no .dcm files in {source}; expected LIDC-IDRI as downloaded from "
+            f"there are no DICOM files in {source}; expected LIDC-IDRI as downloaded from "
             "The Cancer Imaging Archive."
         )
     problems: list[Problem] = []
@@ -78,27 +87,27 @@ def index_files(source: str | os.PathLike[str]) -> Index:
     readings = _index_xmls(xmls, problems, not_used)
     series = _index_folders(folders, problems, not_used)
     scans = []
-    numbers: Counter[str] = Counter()  # counts the scans of each patient
-    for uid, (patient, folder) in sorted(series.items()):
-        numbers[patient] += 1
+    for uid, (patient, places) in sorted(series.items()):
         if uid in readings:
-            scans.append(ScanFiles(uid, patient, numbers[patient] - 1, folder, readings[uid]))
+            scans.append(ScanFiles(uid, patient, tuple(places), readings[uid]))
         else:
-            text = f"{folder}: there is no XML file with the readings of the series {uid}."
+            text = f"{places[0]}: there is no XML file with the readings of the series {uid}."
             problems.append(Problem("series without XML", text))
     for uid, path in sorted(readings.items()):
         if uid not in series:
             text = f"{path}: there is no usable CT series {uid} that it is about."
             problems.append(Problem("XML without series", text))
-    scans.sort(key=lambda scan: (scan.patient, scan.number))
-    return Index(scans, len(series), dict(not_used), problems)
+    scans.sort(key=lambda scan: (scan.patient, scan.series))
+    unusable = series.keys() ^ readings.keys()
+    return Index(scans, unusable, len(series), dict(not_used), problems)
 
 
 def _walk(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     folders, xmls = [], []
     for folder, _, names in tqdm.tqdm(os.walk(source), "Listing", unit=" folders"):
         names = [name for name in names if not name.startswith(".")]
-        if any(name.lower().endswith(".dcm") for name in names):
+        others = (name for name in names if not name.lower().endswith((".xml", ".txt", ".csv")))
+        if any(is_dicom(pathlib.Path(folder) / name) for name in others):
             folders.append(pathlib.Path(folder))
         xmls += [pathlib.Path(folder) / name for name in names if name.lower().endswith(".xml")]
     return sorted(folders), sorted(xmls)
@@ -107,7 +116,7 @@ def _walk(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]
 def _index_xmls(
     paths: list[pathlib.Path], problems: list[Problem], not_used: Counter[str]
 ) -> dict[str, pathlib.Path]:
-    """XML file by series; of several, none, unless they are copies of each other."""
+    """XML file by series; of several, none, unless the same can be read from all of them."""
     found: dict[str, list[pathlib.Path]] = defaultdict(list)
     for path in tqdm.tqdm(paths, "Finding readings", unit=" XML files"):
         try:
@@ -121,22 +130,39 @@ def _index_xmls(
             found[uid].append(path)
     chosen = {}
     for uid, copies in found.items():
-        if len({path.read_bytes() for path in copies}) > 1:
-            names = ", ".join(map(str, copies))
+        first, *different = _distinct(copies, problems)
+        if different:
+            names = ", ".join(map(str, [first, *different]))
             text = f"{names} differ, but are about the same series {uid}. Leave only one of them."
             problems.append(Problem("different XML files of a series", text))
         else:
-            chosen[uid] = copies[0]
+            chosen[uid] = first
             not_used["copies of XML files"] += len(copies) - 1
     return chosen
 
 
+def _distinct(paths: list[pathlib.Path], problems: list[Problem]) -> list[pathlib.Path]:
+    """Of XML files about a series those from which different things can be read."""
+    files = list({path.read_bytes(): path for path in reversed(paths)}.values())[::-1]
+    if len(files) == 1:  # read where it is used
+        return files
+    read: dict[pathlib.Path, Markup] = {}
+    for path in files:
+        try:
+            markup = read_markup(path)
+        except (ValueError, OSError) as error:
+            problems.append(Problem("damaged XML", str(error)))
+            continue
+        if not any(markup.is_same(other) for other in read.values()):
+            read[path] = markup
+    return list(read) or files[:1]
+
+
 def _index_folders(
     folders: list[pathlib.Path], problems: list[Problem], not_used: Counter[str]
-) -> dict[str, tuple[str, pathlib.Path]]:
-    """Patient and folder by CT series."""
-    found: dict[str, tuple[str, pathlib.Path]] = {}
-    twice = set()
+) -> dict[str, tuple[str, list[pathlib.Path]]]:
+    """Patient and folders by CT series."""
+    found: dict[str, tuple[str, list[pathlib.Path]]] = {}
     for folder in tqdm.tqdm(folders, "Finding scans", unit=" series"):
         try:
             uid, patient, modality = read_identity(folder)
@@ -146,9 +172,8 @@ def _index_folders(
         if modality != "CT":
             not_used[f"{modality} series"] += 1
         elif uid in found:
-            text = f"{folder} and {found[uid][1]} hold the same series. Leave only one of them."
-            problems.append(Problem("series in two folders", text))
-            twice.add(uid)
+            found[uid][1].append(folder)
+            not_used["further folders of a series (its slices are looked for in all of them)"] += 1
         else:
-            found[uid] = patient, folder
-    return {uid: value for uid, value in found.items() if uid not in twice}
+            found[uid] = patient, [folder]
+    return found

@@ -11,10 +11,9 @@ import numpy as np
 import scipy.sparse
 import skimage.draw
 
-from hpunet_jax.data.lidc.readings import Contour, Reading
+from hpunet_jax.data.lidc.cutting import CROP, cut_mask
+from hpunet_jax.data.lidc.readings import Reading
 
-CROP = 180  # pixels
-RESOLUTION = 0.5  # mm
 GRADERS = 4
 
 
@@ -118,14 +117,12 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
       uint8 [180, 180, 4] at 0.5 mm, 0 or 1.
     """
     masks = np.zeros((GRADERS, CROP, CROP), np.uint8)  # a grader's pixels lie together in memory
-    # The scan's pixel that is nearest to each row and column of the crop.
-    offset = (np.arange(CROP) - (CROP - 1) / 2) * RESOLUTION / pixel_spacing
-    columns, rows = (np.floor(centre + offset + 0.5).astype(int) for centre in lesion.centre)
     for grader, readings in enumerate(lesion.graders):
         contours = [c for reading in readings for c in reading.contours if c.z == z]
         for contour in sorted(contours, key=lambda c: not c.inclusion):  # holes last
-            inside = _resample(contour, rows, columns)
-            masks[grader][inside] = contour.inclusion
+            inside, first = enclosed_pixels(contour.points)
+            place = cut_mask(inside, first, lesion.centre, pixel_spacing)
+            masks[grader][place] = contour.inclusion
     return np.moveaxis(masks, 0, -1)
 
 
@@ -157,14 +154,6 @@ def _outline_pixels(points: np.ndarray) -> np.ndarray:
     first = np.repeat(np.arange(len(points)), steps)
     part = (np.arange(len(first)) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[first]
     return np.floor(points[first] + part[:, None] * way[first] + 0.5).astype(int)
-
-
-def _resample(contour: Contour, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    inside, (y0, x0) = enclosed_pixels(contour.points)
-    padded = np.pad(inside, 1)  # whatever lies outside of the box looks at the padding
-    y = np.clip(rows - y0 + 1, 0, padded.shape[0] - 1)
-    x = np.clip(columns - x0 + 1, 0, padded.shape[1] - 1)
-    return padded[np.ix_(y, x)]
 
 
 def _shared_volume(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:

@@ -21,6 +21,7 @@ class ScanResult:
       series: series instance UID.
       patient: for instance "LIDC-IDRI-0078".
       part: "train", "val" or "test".
+      fingerprint: of the files it was made from.
       num_images: crops written.
       num_lesions: lesions outlined by at least one radiologist.
       num_points: readings that give only a nodule's centre, disregarded.
@@ -33,6 +34,7 @@ class ScanResult:
     series: str
     patient: str
     part: str
+    fingerprint: str = ""
     num_images: int = 0
     num_lesions: int = 0
     num_points: int = 0
@@ -80,6 +82,7 @@ class Report:
         cls,
         index: Index,
         results: Sequence[ScanResult],
+        earlier: Sequence[ScanResult],
         problems: Sequence[Problem],
         settings: Mapping[str, Any],
     ) -> "Report":
@@ -88,13 +91,14 @@ class Report:
         Args:
           index: what was found.
           results: of the scans, in any order.
+          earlier: of scans that are done, but are not in the source any more.
           problems: of files.
           settings: what the crops were made with.
 
         Returns:
           The report.
         """
-        results = sorted(results, key=lambda result: (result.patient, result.series))
+        results = sorted([*results, *earlier], key=lambda result: (result.patient, result.series))
         used = [result for result in results if result.skipped is None]
         sums = {
             name: sum(getattr(result, f"num_{field}") for result in used)
@@ -110,6 +114,7 @@ class Report:
             "CT series": index.num_series,
             "CT series with readings": len(index.scans),
             "scans used": len(used),
+            "scans used, made earlier and not in the source now": len(earlier),
             "scans used, but without an outlined lesion": sum(not r.num_lesions for r in used),
             **sums,
         }
@@ -126,15 +131,19 @@ class Report:
             problems=[*problems, *(problem for result in used for problem in result.problems)],
         )
 
-    def to_text(self) -> str:
-        """The report for a person."""
+    def to_text(self, limit: int | None = None) -> str:
+        """The report for a person.
+
+        Args:
+          limit: show only so many problems of a kind; None shows all.
+        """
         lines = [f"{count:7,}  {name}" for name, count in self.counts.items()]
         for part, count in self.images.items():
             lines.append(f"{count:7,}  crops of {self.patients[part]:,} patients in {part}")
         lines += [f"{count:7,}  {name}, not used" for name, count in self.not_used.items() if count]
         for title, found in (("scans skipped", self.skipped), ("other problems", self.problems)):
             lines.append(f"{len(found):7,}  {title}")
-            lines += [f"       {line}" for line in to_lines(found)]
+            lines += [f"       {line}" for line in to_lines(found, limit)]
         return "\n".join(lines) + "\n"
 
     def to_json(self) -> str:

@@ -4,7 +4,8 @@ import itertools
 
 import tensorflow_datasets as tfds
 
-from hpunet_jax.data.lidc.lesions import CROP, GRADERS
+from hpunet_jax.data.lidc.cutting import CROP
+from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.phantoms import simulated_ct
 from hpunet_jax.data.phantoms.lidc_examples import PATIENTS, phantom_examples
 

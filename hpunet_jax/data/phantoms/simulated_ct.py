@@ -18,7 +18,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
-from hpunet_jax.data.lidc.lesions import CROP, GRADERS, RESOLUTION, Lesion
+from hpunet_jax.data.lidc.cutting import CROP, RESOLUTION
+from hpunet_jax.data.lidc.lesions import GRADERS, Lesion
 
 VERSION = 2
 WINDOW = (-1000.0, 400.0)  # Hounsfield units shown as 0 and 255

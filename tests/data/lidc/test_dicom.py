@@ -5,23 +5,24 @@ import pydicom
 import pytest
 
 from hpunet_jax.data.lidc.dicom import (
+    AmbiguousSliceError,
     BadScanError,
     read_hounsfield,
     read_identity,
     read_series,
-    resample_crop,
-    to_grey,
 )
 
 
-def test_a_series_is_read_in_the_order_of_its_instance_numbers(tmp_path, lidc_files):
-    lidc_files.series(tmp_path, positions=(5.0, 2.5, 0.0), PixelSpacing=[0.7, 0.7])
+def test_a_series_is_read_whatever_its_instance_numbers(tmp_path, lidc_files):
+    lidc_files.series(
+        tmp_path, positions=(5.0, 2.5, 0.0), PixelSpacing=[0.7, 0.7], InstanceNumber=9
+    )
     (tmp_path / "069.xml").touch()
     series = read_series(tmp_path)
     assert series.uid == f"{lidc_files.PREFIX}1"
     assert (series.patient, series.pixel_spacing) == ("LIDC-IDRI-0001", 0.7)
-    assert [s.z for s in series.slices] == [5.0, 2.5, 0.0]
-    assert [s.path.name for s in series.slices] == ["1-001.dcm", "1-002.dcm", "1-003.dcm"]
+    assert [s.z for s in series.slices] == [0.0, 2.5, 5.0]
+    assert [s.path.name for s in series.slices] == ["1-003.dcm", "1-002.dcm", "1-001.dcm"]
     assert read_identity(tmp_path) == (series.uid, series.patient, "CT")
 
 
@@ -29,10 +30,11 @@ def test_slices_are_found_by_uid_and_else_by_position(tmp_path, lidc_files):
     lidc_files.series(tmp_path)
     series = read_series(tmp_path)
     uid = series.slices[2].uid
-    assert series.find(2.5, uid).z == 5.0
-    assert series.find(2.501, None).z == 2.5
-    assert series.find(2.5, "unknown").z == 2.5
-    assert series.find(3.0, None) is None
+    assert series.find(2.5, [uid]).z == 5.0
+    assert series.find(2.5, ["unknown", uid]).z == 5.0
+    assert series.find(2.501).z == 2.5
+    assert series.find(2.5, ["unknown"]).z == 2.5
+    assert series.find(3.0) is None
 
 
 def test_slices_with_another_slice_location_are_dropped(tmp_path, lidc_files):
@@ -43,7 +45,59 @@ def test_slices_with_another_slice_location_are_dropped(tmp_path, lidc_files):
     series = read_series(tmp_path)
     assert [s.z for s in series.slices] == [-5.0, 0.0, 2.5]
     assert series.dropped == [f"{lidc_files.PREFIX}1.2"]
-    assert series.find(-2.5, series.dropped[0]) is None
+    assert series.find(-2.5, series.dropped) is None
+
+
+def test_a_slice_location_rounded_otherwise_drops_no_slice(tmp_path, lidc_files):
+    stored = lidc_files.series(tmp_path, positions=(-285.7, 0.0))
+    lidc_files.slice(tmp_path / "1-001.dcm", stored[0], -285.7, 1, 1, SliceLocation=285.700001)
+    assert [s.z for s in read_series(tmp_path).slices] == [-285.7, 0.0]
+
+
+def test_of_two_images_at_a_position_the_uid_decides(tmp_path, lidc_files):
+    lidc_files.series(tmp_path, positions=(0.0, 2.5, 2.5))
+    series = read_series(tmp_path)
+    for number in (2, 3):
+        found = series.find(2.5, [f"{lidc_files.PREFIX}1.{number}"])
+        assert found.path.name == f"1-00{number}.dcm"
+    assert series.find(0.0).z == 0.0
+    with pytest.raises(AmbiguousSliceError, match=r"1-002\.dcm and .*1-003\.dcm are two images at"):
+        series.find(2.5)
+
+
+def test_a_copied_file_is_a_copy_and_another_image_of_its_uid_is_ambiguous(tmp_path, lidc_files):
+    stored = lidc_files.series(tmp_path)
+    (tmp_path / "1-003(1).dcm").write_bytes((tmp_path / "1-003.dcm").read_bytes())
+    uid = f"{lidc_files.PREFIX}1.3"
+    assert read_series(tmp_path).find(5.0, [uid]).path.name == "1-003(1).dcm"
+    assert read_series(tmp_path).find(5.0).z == 5.0
+    lidc_files.slice(tmp_path / "1-003(1).dcm", stored[0], 5.0, 1, 3)
+    with pytest.raises(AmbiguousSliceError, match="are two images of the UID"):
+        read_series(tmp_path).find(5.0, [uid])
+
+
+def test_parts_of_a_scan_may_lie_in_several_folders(tmp_path, lidc_files):
+    lidc_files.series(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a/1-002.dcm").rename(tmp_path / "b/1-002.dcm")
+    assert [s.z for s in read_series(tmp_path / "a", tmp_path / "b").slices] == [0.0, 2.5, 5.0]
+
+
+def test_files_are_known_by_their_content_not_their_name(tmp_path, lidc_files):
+    lidc_files.series(tmp_path)
+    (tmp_path / "1-001.dcm").rename(tmp_path / "IM000001")
+    (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "readme").write_text("not a slice")
+    assert len(read_series(tmp_path).slices) == 3
+
+
+def test_a_decimal_comma_is_read(tmp_path, lidc_files):
+    lidc_files.series(tmp_path, positions=(-285.75,), PixelSpacing=[0.75, 0.75])
+    path = tmp_path / "1-001.dcm"
+    data = path.read_bytes().replace(b"285.75", b"285,75").replace(b"\x080.75\\0.75", b"")
+    path.write_bytes(data.replace(b"0.75\\0.75", b"0,75\\0,75"))
+    series = read_series(tmp_path)
+    assert (series.slices[0].z, series.pixel_spacing) == (-285.75, 0.75)
 
 
 def test_stored_values_become_hounsfield_units(tmp_path, lidc_files):
@@ -56,28 +110,6 @@ def test_stored_values_become_hounsfield_units(tmp_path, lidc_files):
     assert read_hounsfield(path).tolist() == [[63_536 - 1024, -1024], [0, 1976]]
 
 
-def test_a_crop_at_half_a_millimetre_is_cut_out_as_it_is(tmp_path):
-    hounsfield = np.random.default_rng(0).normal(size=(200, 220)).astype(np.float32)
-    crop = resample_crop(hounsfield, (109.5, 99.5), 0.5, outside=-1000.0)
-    np.testing.assert_array_equal(crop, hounsfield[10:190, 20:200])
-    crop = resample_crop(hounsfield, (0.5, 99.5), 0.5, outside=-1000.0)
-    np.testing.assert_array_equal(crop[:, 89:], hounsfield[10:190, :91])
-    assert (crop[:, :88] == -1000).all()
-
-
-def test_other_spacings_are_resampled_bilinearly_about_the_centre():
-    y, x = np.mgrid[:300, :300].astype(np.float32)
-    crop = resample_crop(2 * y - 3 * x, (120.25, 160.5), 0.8, outside=0.0)
-    offset = (np.arange(180) - 89.5) * 0.5 / 0.8
-    expected = 2 * (160.5 + offset[:, None]) - 3 * (120.25 + offset)
-    np.testing.assert_allclose(crop, expected, atol=1e-2)
-
-
-def test_the_window_is_shown_from_0_to_255():
-    values = np.array([-3000, -1000, -300, 400, 3000], np.float32)
-    assert to_grey(values, (-1000, 400)).tolist() == [0, 0, 128, 255, 255]
-
-
 @pytest.mark.parametrize(
     ("number", "kind", "fields", "words"),
     [
@@ -86,13 +118,16 @@ def test_the_window_is_shown_from_0_to_255():
         (3, "several series in a folder", {"SeriesInstanceUID": "1.2.3"}, r"1-003\.dcm has Ser"),
         (1, "not 16 bits", {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, "has 8 bits"),
         (1, "damaged DICOM", {"RescaleSlope": None}, r"1-001\.dcm .* has no RescaleSlope"),
-        (1, "damaged DICOM", {"InstanceNumber": None}, "has no InstanceNumber"),
-        (2, "slices out of order", {"InstanceNumber": 9}, r"1-002\.dcm at 2\.5 mm comes after"),
+        (2, "damaged DICOM", {"RescaleSlope": "nan"}, r"1-002\.dcm is damaged .*RescaleSlope"),
+        (2, "damaged DICOM", {"RescaleSlope": 0}, r"1-002\.dcm is damaged: its RescaleSlope is 0"),
+        (2, "damaged DICOM", {"RescaleIntercept": "inf"}, r"1-002\.dcm .*its RescaleIntercept is"),
+        (3, "damaged DICOM", {"PixelSpacing": [0, 0]}, r"1-003\.dcm .*its PixelSpacing is 0"),
+        (3, "damaged DICOM", {"PixelSpacing": 0.5}, r"1-003\.dcm .*expected 2 finite numbers"),
         (
-            3,
-            "slices out of order",
-            {"ImagePositionPatient": [0, 0, 2.5], "SliceLocation": 2.5},
-            r"1-003\.dcm at 2\.5 mm comes after 1-002\.dcm at 2\.5 mm",
+            2,
+            "damaged DICOM",
+            {"ImagePositionPatient": [0, 0, "nan"]},
+            r"1-002\.dcm is damaged .*ImagePositionPatient is \[0.0, 0.0, nan\]",
         ),
     ],
 )
@@ -119,6 +154,42 @@ def test_another_image_size_and_rectangular_pixels_are_refused(tmp_path, lidc_fi
         read_series(tmp_path)
 
 
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEGLosslessSV1", "JPEGLSLossless"])
+def test_compressed_slices_are_read_like_others(tmp_path, lidc_files, syntax):
+    stored = lidc_files.series(tmp_path, positions=(0.0,), syntax=lidc_files.explicit)[0]
+    lidc_files.compress(tmp_path / "1-001.dcm", syntax)
+    data = pydicom.dcmread(tmp_path / "1-001.dcm")
+    assert data.file_meta.TransferSyntaxUID.keyword == syntax
+    (one,) = read_series(tmp_path).slices
+    np.testing.assert_array_equal(read_hounsfield(one.path), stored - 1024.0)
+    one.path.write_bytes(one.path.read_bytes()[:2000])
+    with pytest.raises(BadScanError, match=r"1-001\.dcm is damaged"):
+        read_hounsfield(one.path)
+
+
+def test_a_missing_decoder_is_not_called_damage(tmp_path, lidc_files):
+    lidc_files.series(tmp_path, positions=(0.0,), syntax=lidc_files.explicit)
+    lidc_files.compress(tmp_path / "1-001.dcm", "JPEG2000Lossless")
+    path = tmp_path / "1-001.dcm"
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.HTJ2KLossless
+    data.save_as(path)
+    with pytest.raises(BadScanError, match="for which no decoder is installed") as error:
+        read_hounsfield(path)
+    assert error.value.kind == "no decoder"
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, lidc_files, monkeypatch):
+    lidc_files.series(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pydicom, "dcmread", refuse)
+    with pytest.raises(BadScanError, match=r"1-001\.dcm cannot be read: Permission denied"):
+        read_series(tmp_path)
+
+
 @pytest.mark.parametrize("explicit", [False, True])
 @pytest.mark.parametrize("keep", [0.0, 0.05, 0.5, 0.999])
 def test_truncated_files_are_named_from_their_headers_alone(tmp_path, lidc_files, keep, explicit):
@@ -130,7 +201,7 @@ def test_truncated_files_are_named_from_their_headers_alone(tmp_path, lidc_files
     with pytest.raises(BadScanError, match=r"1-002\.dcm is (damaged|cut short)") as error:
         read_series(tmp_path)
     assert error.value.kind == "damaged DICOM"
-    with pytest.raises(BadScanError, match=r"1-002\.dcm cannot be read"):
+    with pytest.raises(BadScanError, match=r"1-002\.dcm is damaged or no DICOM file"):
         read_hounsfield(path)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hpunet_jax.data.lidc.cutting import CROP
 from hpunet_jax.data.lidc.lesions import (
-    CROP,
     assign_graders,
     enclosed_pixels,
     group_lesions,

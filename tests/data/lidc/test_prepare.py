@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet_jax.data.lidc import prepare as preparation
+from hpunet_jax.data.lidc import scan_crops
 from hpunet_jax.data.lidc.prepare import prepare
 
 SIZE = 256
+PREFIX = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
 POSITIONS = (-5.0, -2.5, 0.0, 2.5)
 SPLIT = {"train": ["LIDC-IDRI-0001", "LIDC-IDRI-0004"], "val": ["LIDC-IDRI-0002"]}
 SPLIT["test"] = ["LIDC-IDRI-0003"]
@@ -35,6 +36,12 @@ def write_scan(lidc_files, source, number, patient=None, **fields):
     sessions += [[outline(100, 120, 11, 3), [(-5.0, True, [(7, 7)], 1)]]]
     lidc_files.markup(folder / "069.xml", number, sessions)
     return folder, stored
+
+
+def folders_of(out, number, part="train"):
+    """Where the images and the masks of a scan must be."""
+    patient = f"LIDC-IDRI-{number:04d}"
+    return [out / part / kind / patient / f"{PREFIX}{number}" for kind in ("images", "gt")]
 
 
 @pytest.fixture
@@ -71,8 +78,8 @@ def test_crops_are_centred_on_the_lesion_and_hold_what_each_grader_drew(
     _, stored = write_scan(lidc_files, tmp_path / "LIDC-IDRI", 1)
     report = prepare(tmp_path / "LIDC-IDRI", tmp_path / "out", split_file=split_file, workers=0)
     assert report.counts["crops"] == 2
-    train = tmp_path / "out/train"
-    names = sorted(path.name for path in (train / "images/LIDC-IDRI-0001").iterdir())
+    images, gt = folders_of(tmp_path / "out", 1)
+    names = sorted(path.name for path in images.iterdir())
     assert names == ["z--2.5_c0.png", "z-0.0_c0.png"]
     for name, pixels, extents in (
         ("z--2.5_c0", stored[1], [(101, 121, 20), None, (106, 126, 10), None]),
@@ -82,7 +89,7 @@ def test_crops_are_centred_on_the_lesion_and_hold_what_each_grader_drew(
         window = np.s_[41:221, 21:201]
         hounsfield = pixels[window].astype(float) - 1024
         expected = np.clip((hounsfield + 1000) / 1400 * 255, 0, 255).round()
-        image = read(train / f"images/LIDC-IDRI-0001/{name}.png")
+        image = read(images / f"{name}.png")
         assert image.dtype == np.uint8
         assert np.abs(image - expected).max() <= 1  # rounded in float32
         for grader, extent in enumerate(extents):
@@ -90,7 +97,7 @@ def test_crops_are_centred_on_the_lesion_and_hold_what_each_grader_drew(
             if extent:
                 x, y, size = extent
                 mask[y : y + size, x : x + size] = 255
-            found = read(train / f"gt/LIDC-IDRI-0001/{name}_l{grader}.png")
+            found = read(gt / f"{name}_l{grader}.png")
             np.testing.assert_array_equal(found, mask[window], strict=True)
 
 
@@ -117,7 +124,7 @@ def test_the_crops_are_served_by_the_published_crops_reader(tmp_path, source, sp
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, source, split_file, monkeypatch):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     expected = prepare(source, whole, split_file=split_file, workers=0)
-    real, prepared = preparation._write_crops, []
+    real, prepared = scan_crops._write_crops, []
 
     def interrupted(scan, *arguments):
         if len(prepared) == 2:
@@ -125,13 +132,13 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, source, split_file, monkey
         prepared.append(scan.patient)
         return real(scan, *arguments)
 
-    monkeypatch.setattr(preparation, "_write_crops", interrupted)
+    monkeypatch.setattr(scan_crops, "_write_crops", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(source, stopped, split_file=split_file, workers=0)
     assert not (stopped / "report.json").exists()
     again = []
     monkeypatch.setattr(
-        preparation, "_write_crops", lambda scan, *rest: again.append(scan) or real(scan, *rest)
+        scan_crops, "_write_crops", lambda scan, *rest: again.append(scan) or real(scan, *rest)
     )
     report = prepare(source, stopped, split_file=split_file, workers=0)
     assert [scan.patient for scan in again] == ["LIDC-IDRI-0003"]
@@ -164,26 +171,28 @@ def test_without_a_split_file_the_patients_are_drawn(tmp_path, source):
     }
 
 
-def test_two_scans_of_a_patient_do_not_overwrite_each_other(tmp_path, lidc_files, split_file):
-    for number in (1, 2):
-        write_scan(lidc_files, tmp_path / "LIDC-IDRI", number, patient="LIDC-IDRI-0001")
-    report = prepare(tmp_path / "LIDC-IDRI", tmp_path / "out", split_file=split_file, workers=0)
+def test_a_scan_has_the_same_names_whatever_other_scans_its_patient_has(
+    tmp_path, lidc_files, split_file
+):
+    source, out = tmp_path / "LIDC-IDRI", tmp_path / "out"
+    write_scan(lidc_files, source, 2, patient="LIDC-IDRI-0001")
+    prepare(source, out, split_file=split_file, workers=0)
+    before = files_in(out)
+    assert len(before) == 10
+    write_scan(lidc_files, source, 1)
+    report = prepare(source, out, split_file=split_file, workers=0)
     assert report.images["train"] == 4
-    names = [path.name for path in (tmp_path / "out/train/images/LIDC-IDRI-0001").iterdir()]
-    assert sorted(names) == [
-        "z--2.5_c0.png",
-        "z--2.5_c0_s1.png",
-        "z-0.0_c0.png",
-        "z-0.0_c0_s1.png",
-    ]
+    after = files_in(out)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 20
 
 
 def spoil(folder, lidc_files, stored, kind):
     """Makes a scan bad; returns the file that the report must name."""
     xml, second = folder / "069.xml", folder / "1-002.dcm"
-    if kind == "missing grader":
+    if kind == "number of sessions":
         session = [[(0.0, True, lidc_files.square(100, 120, 21), 3)]]
-        lidc_files.markup(xml, 4, [session] * 3)
+        lidc_files.markup(xml, 4, [session] * 5)
     elif kind == "series without XML":
         xml.unlink()
         return folder
@@ -199,12 +208,8 @@ def spoil(folder, lidc_files, stored, kind):
     elif kind == "different XML files of a series":
         lidc_files.markup(folder / "other" / "070.xml", 4, [[]] * 4)
         return folder / "other" / "070.xml"
-    elif kind == "series in two folders":
-        shutil.copytree(folder, folder.with_name("copy"))
-        return folder.with_name("copy")
     else:
         fields = {
-            "slices out of order": {"InstanceNumber": 9},
             "mixed pixel spacing": {"PixelSpacing": [0.6, 0.6]},
             "mixed image size": {},
             "not 16 bits": {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7},
@@ -218,14 +223,12 @@ def spoil(folder, lidc_files, stored, kind):
 @pytest.mark.parametrize(
     "kind",
     [
-        "missing grader",
+        "number of sessions",
         "series without XML",
         "XML without series",
         "damaged XML",
         "damaged DICOM",
         "different XML files of a series",
-        "series in two folders",
-        "slices out of order",
         "mixed pixel spacing",
         "mixed image size",
         "not 16 bits",
@@ -242,10 +245,144 @@ def test_a_bad_scan_is_named_counted_and_never_used(tmp_path, lidc_files, source
     assert str(named) in found[0]["text"]
     assert {**report["skipped_by_kind"], **report["problems_by_kind"]}[kind] == 1
     assert report["counts"]["scans used"] == 3
-    assert not (out / "train/images/LIDC-IDRI-0004").exists()
+    assert not any(folder.parent.exists() for folder in folders_of(out, 4))
     text = (out / "report.txt").read_text()
     assert f"1 x {kind}" in text
     assert str(named) in text
+
+
+@pytest.mark.parametrize("kind", ["damaged DICOM", "series without XML", "number of sessions"])
+def test_what_was_made_of_a_scan_that_is_bad_now_is_removed(
+    tmp_path, lidc_files, source, split_file, kind
+):
+    folder, stored = write_scan(lidc_files, source, 4)
+    out = tmp_path / "out"
+    assert prepare(source, out, split_file=split_file, workers=0).images["train"] == 4
+    spoil(folder, lidc_files, stored, kind)
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert report.images["train"] == 2
+    assert not any(folder.parent.exists() for folder in folders_of(out, 4))
+    assert len(files_in(out)) == 5 * sum(report.images.values())
+
+
+def test_a_scan_that_fails_half_way_leaves_nothing(tmp_path, lidc_files, source, split_file):
+    """The second of its slices cannot be decoded; the first one's crop was written already."""
+    folder, _ = write_scan(lidc_files, source, 4, syntax=lidc_files.explicit)
+    lidc_files.compress(folder / "1-003.dcm", "JPEGLosslessSV1")
+    data = (folder / "1-003.dcm").read_bytes()
+    (folder / "1-003.dcm").write_bytes(data[:5000])
+    out = tmp_path / "out"
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert [problem.kind for problem in report.skipped] == ["damaged DICOM"]
+    assert len(files_in(out)) == 5 * sum(report.images.values()) == 30
+    assert not list(out.glob(".aside*"))
+
+
+def test_a_mended_slice_and_a_changed_reading_are_looked_at_again(
+    tmp_path, lidc_files, source, split_file
+):
+    folder, stored = write_scan(lidc_files, source, 4)
+    out = tmp_path / "out"
+    prepare(source, out, split_file=split_file, workers=0)
+    before = files_in(out)
+    image = folders_of(out, 4)[0] / "z--2.5_c0.png"
+    lidc_files.slice(folder / "1-002.dcm", 0 * stored[1], -2.5, 4, 2, patient="LIDC-IDRI-0004")
+    prepare(source, out, split_file=split_file, workers=0)
+    changed = files_in(out)
+    name = image.relative_to(out).as_posix()
+    assert [key for key in before if before[key] != changed[key]] == [name]
+    outline = [(0.0, True, lidc_files.square(100, 120, 21), 3)]
+    lidc_files.markup(folder / "069.xml", 4, [[outline], [], [], []])
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert report.images["train"] == 3
+    assert not image.exists()
+
+
+def test_scans_made_earlier_from_another_source_stay_and_are_counted(
+    tmp_path, lidc_files, source, split_file
+):
+    out = tmp_path / "out"
+    prepare(source, out, split_file=split_file, workers=0)
+    write_scan(lidc_files, tmp_path / "more", 4)
+    report = prepare(tmp_path / "more", out, split_file=split_file, workers=0)
+    assert report.counts["scans used, made earlier and not in the source now"] == 3
+    assert report.images == {"train": 4, "val": 2, "test": 2}
+    assert len(files_in(out)) == 5 * 8
+
+
+def test_copies_odd_numbers_and_equal_positions_lose_no_scan(
+    tmp_path, lidc_files, source, split_file
+):
+    """As in LIDC-IDRI-0127 (XML files that differ in the header), -0017 (two images at a position,
+    each marked by some), and after copying by hand."""
+    folder, stored = write_scan(lidc_files, source, 4)
+    expected = prepare(source, tmp_path / "plain", split_file=split_file, workers=0)
+    text = (folder / "069.xml").read_text()
+    for number, uid in enumerate(("1.3.7", "1.3.8")):
+        (folder / f"07{number}.xml").write_text(text.replace('uid="1.3.6"', f'uid="{uid}"'))
+    shutil.copy(folder / "1-003.dcm", folder / "1-003(1).dcm")
+    patient = {"patient": "LIDC-IDRI-0004"}
+    lidc_files.slice(folder / "1-005.dcm", stored[3], 2.5, 4, 5, **patient)
+    lidc_files.slice(folder / "1-006.dcm", stored[0], 0.0, 4, 6, InstanceNumber=77, **patient)
+    shutil.copytree(folder, folder.with_name("copy"))
+    out = tmp_path / "out"
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert not report.skipped
+    assert not report.problems
+    assert report.images == expected.images
+    assert report.not_used["copies of XML files"] == 5
+    assert files_in(out) == files_in(tmp_path / "plain")
+
+
+def test_two_images_marked_at_a_position_make_one_crop_of_all_graders(
+    tmp_path, lidc_files, source, split_file
+):
+    folder, stored = write_scan(lidc_files, source, 4)
+    patient = {"patient": "LIDC-IDRI-0004"}
+    lidc_files.slice(folder / "1-005.dcm", stored[0], 0.0, 4, 5, **patient)
+    square = lidc_files.square(100, 120, 21)
+    sessions = [[[(0.0, True, square, number)]] for number in (3, 5, 5, 3)]
+    lidc_files.markup(folder / "069.xml", 4, sessions)
+    out = tmp_path / "out"
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert [problem.kind for problem in report.problems] == ["several marked images at a position"]
+    assert report.images["train"] == 3
+    masks = [read(folders_of(out, 4)[1] / f"z-0.0_c0_l{k}.png") for k in range(4)]
+    assert {int(mask.sum()) for mask in masks} == {255 * 400}
+
+
+def test_a_scan_of_three_sessions_is_used_and_its_fourth_grader_is_missing(
+    tmp_path, lidc_files, split_file
+):
+    """As LIDC-IDRI-0700; -0566 has eight sessions, four of them without an outline."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    from hpunet_jax.data import catalogue, pipeline
+
+    source, out = tmp_path / "LIDC-IDRI", tmp_path / "out"
+    square = lidc_files.square(100, 120, 21)
+    for number, empty in ((1, 0), (2, 5)):
+        folder, _ = write_scan(lidc_files, source, number)
+        drawn = [[[(0.0, True, square, 3)]]] * 3
+        lidc_files.markup(folder / "069.xml", number, drawn + [[]] * empty)
+    report = prepare(source, out, split_file=split_file, workers=0)
+    assert sorted(problem.kind for problem in report.problems) == [
+        "fewer than four reading sessions",
+        "more than four reading sessions",
+    ]
+    builder = catalogue.find_builder("lidc_crops/any_count", tmp_path / "tfds")
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=out))
+    (batch,) = pipeline.eval_batches(builder, split="train", batch_size=4)
+    assert batch["masks"].sum(axis=(0, 1, 2)).tolist() == [400, 400, 400, 255 * 180 * 180]
+    (batch,) = pipeline.eval_batches(builder, split="validation", batch_size=4)
+    assert batch["masks"].sum(axis=(0, 1, 2)).tolist() == [400, 400, 400, 0]
+
+
+def test_another_folders_files_are_never_mixed_with(tmp_path, source, split_file):
+    out = tmp_path / "out"
+    (out / "train").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds train, val or test of something else"):
+        prepare(source, out, split_file=split_file, workers=0)
+    assert list(out.iterdir()) == [out / "train"]
 
 
 def test_a_skipped_scan_is_tried_again_once_it_is_whole(tmp_path, lidc_files, source, split_file):
@@ -299,7 +436,7 @@ def test_a_folder_without_scans_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing does not exist"):
         prepare(tmp_path / "nothing", tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no \.dcm files in .*empty"):
+    with pytest.raises(FileNotFoundError, match=r"no DICOM files in .*empty"):
         prepare(tmp_path / "empty", tmp_path / "out")
 
 
@@ -309,6 +446,11 @@ def test_the_program_reports_what_it_did(tmp_path, source, split_file):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "6  crops\n" in done.stdout
     assert "2  crops of 1 patients in val" in done.stdout
+    for path in source.rglob("*.xml"):
+        path.write_text(path.read_text()[:2000])
+    none = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert none.returncode == 1
+    assert "no crops were made" in none.stderr
     bad = subprocess.run([*command, "--window=1"], capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert "--window is 1; expected two numbers" in bad.stderr

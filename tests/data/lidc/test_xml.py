@@ -20,7 +20,7 @@ def test_outlines_are_read_with_positions_inclusion_and_images(tmp_path, lidc_fi
     path = lidc_files.markup(tmp_path / "a.xml", 7, [[[roi, hole]], [], [], []])
     markup = read_markup(path)
     assert read_series_uid(path) == markup.series == f"{lidc_files.PREFIX}7"
-    assert markup.images == {-12.5: f"{lidc_files.PREFIX}7.3"}
+    assert markup.images == {-12.5: (f"{lidc_files.PREFIX}7.3",)}
     ((reading,), *others) = markup.sessions
     assert others == [[], [], []]
     assert [contour.inclusion for contour in reading.contours] == [True, False]
@@ -49,10 +49,27 @@ def test_lesions_know_who_drew_them_also_in_pieces(tmp_path, lidc_files):
     assert masks.sum(axis=(0, 1)).tolist() == [0, 2 * 7 * 7, 0, 19 * 19]
 
 
-@pytest.mark.parametrize("count", [3, 5])
-def test_a_missing_grader_is_refused(tmp_path, lidc_files, count):
-    markup = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, [[] for _ in range(count)]))
-    with pytest.raises(ValueError, match=f"has {count} reading sessions; expected 4"):
+def test_sessions_without_outlines_beyond_four_are_left_out(tmp_path, lidc_files):
+    drawn, point = nodule(lidc_files, 0, 0, 8), (5.0, True, [(30, 40)], None)
+    sessions = [[[drawn]], [], [[drawn]], [[point]], [[drawn]], [[point]], [[drawn]], []]
+    (lesion,) = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, sessions)).lesions()
+    assert [len(readings) for readings in lesion.graders] == [1, 1, 1, 1]
+    (lesion,) = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, sessions[:5])).lesions()
+    assert [len(readings) for readings in lesion.graders] == [1, 0, 1, 1]
+
+
+def test_a_scan_of_three_sessions_has_three_graders(tmp_path, lidc_files):
+    sessions = [[[nodule(lidc_files, 0, 0, 8)]], [], []]
+    markup = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, sessions))
+    assert len(markup.graders()) == 3
+    assert [len(readings) for readings in markup.lesions()[0].graders] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_no_sessions_and_more_than_four_with_outlines_are_refused(tmp_path, lidc_files, count):
+    sessions = [[[nodule(lidc_files, 0, 0, 8)]]] * count
+    markup = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, sessions))
+    with pytest.raises(ValueError, match=f"has {count} reading sessions.*; expected 4"):
         markup.lesions()
 
 
@@ -86,11 +103,43 @@ def test_readings_of_chest_x_rays_belong_to_no_ct_scan(tmp_path):
         read_markup(path)
 
 
-def test_two_images_at_one_position_are_refused(tmp_path, lidc_files):
-    rois = [nodule(lidc_files, 0, 0, 5, number=1), nodule(lidc_files, 0, 0, 5, number=2)]
-    path = lidc_files.markup(tmp_path / "a.xml", 1, [[rois], [], [], []])
-    with pytest.raises(ValueError, match=r"two images have the position 0\.0 mm"):
+def test_two_images_marked_at_one_position_are_both_known(tmp_path, lidc_files):
+    """As in LIDC-IDRI-0017 and -0659; the one that more outlines lie on comes first."""
+    one, two = (nodule(lidc_files, 0, 0, 5, number=number) for number in (1, 2))
+    path = lidc_files.markup(tmp_path / "a.xml", 1, [[[one]], [[two]], [[two]], []])
+    markup = read_markup(path)
+    assert markup.images == {0.0: (f"{lidc_files.PREFIX}1.2", f"{lidc_files.PREFIX}1.1")}
+    (lesion,) = markup.lesions()
+    assert lesion_masks(lesion, 0.0, 0.5).any(axis=(0, 1)).tolist() == [True, True, True, False]
+
+
+def test_an_image_has_one_position_however_it_is_rounded(tmp_path, lidc_files):
+    rois = [nodule(lidc_files, 0, 0, 5, z=z, number=4) for z in (-166.139999, -166.14)]
+    markup = read_markup(lidc_files.markup(tmp_path / "a.xml", 1, [[[roi]] for roi in rois]))
+    (lesion,) = markup.lesions()
+    assert lesion.slices == [-166.139999]
+    assert lesion_masks(lesion, -166.139999, 0.5).any(axis=(0, 1)).sum() == 2
+
+
+def test_a_decimal_comma_is_read_and_a_position_that_is_no_number_is_refused(tmp_path, lidc_files):
+    path = lidc_files.markup(tmp_path / "a.xml", 1, [[[nodule(lidc_files, 0, 0, 5, z=-285.7)]]])
+    text = path.read_text()
+    path.write_text(text.replace("-285.700000", "-285,7"))
+    assert read_markup(path).lesions()[0].slices == [-285.7]
+    path.write_text(text.replace("-285.700000", "nan"))
+    with pytest.raises(ValueError, match=r"a\.xml does not follow.*imageZposition is nan"):
         read_markup(path)
+
+
+def test_files_that_differ_in_their_header_only_say_the_same(tmp_path, lidc_files):
+    sessions = [[[nodule(lidc_files, 0, 0, 5)]], [], [], []]
+    path = lidc_files.markup(tmp_path / "a.xml", 1, sessions)
+    markup = read_markup(path)
+    text = path.read_text()
+    path.write_text(text.replace('uid="1.3.6"', 'uid="1.3.7"').replace("1.8.1", "1.7"))
+    assert markup.is_same(read_markup(path))
+    path.write_text(text.replace("<xCoord>5<", "<xCoord>6<", 1))
+    assert not markup.is_same(read_markup(path))
 
 
 @pytest.fixture(scope="module")
