@@ -1,5 +1,7 @@
 """Checkpoint directories: whole or refused, never half."""
 
+import shutil
+
 import jax
 import ml_collections
 import numpy as np
@@ -60,3 +62,89 @@ def test_parameters_of_another_shape_are_refused(tmp_path):
     like = {"prior/latent_0": {"w": np.zeros(5, np.float32), "b": np.zeros(3, np.float32)}}
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(CheckpointError, match="shape"):
         checkpoints.params(like)
+
+
+def files_of(workdir, step):
+    folder = workdir / "checkpoints" / str(step)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def read_all(workdir, step=None):
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.config(step)
+        checkpoints.training({"step": np.array(0)}, step)
+        return checkpoints.params(PARAMS, step)
+
+
+def test_no_flipped_bit_of_any_file_is_accepted(tmp_path):
+    save(tmp_path, 1, 2)
+    rng = np.random.default_rng(0)
+    for path in files_of(tmp_path, 2):
+        whole = path.read_bytes()
+        if not whole:
+            continue
+        place = int(rng.integers(len(whole)))
+        flipped = whole[place] ^ (1 << int(rng.integers(8)))
+        path.write_bytes(whole[:place] + bytes([flipped]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"checkpoints/2 cannot be read.*--step=1"):
+            read_all(tmp_path)
+        path.write_bytes(whole)
+    read_all(tmp_path)
+    read_all(tmp_path, step=1)
+
+
+def test_files_of_another_step_are_refused(tmp_path):
+    save(tmp_path, 5, 10)
+    folder = tmp_path / "checkpoints"
+    shutil.move(folder / "10" / "params", tmp_path / "params")
+    shutil.copytree(folder / "5" / "params", folder / "10" / "params")
+    with pytest.raises(CheckpointError, match=r"checkpoints/10 cannot be read: its 'params'"):
+        read_all(tmp_path)
+    shutil.rmtree(folder / "10")
+    shutil.copytree(folder / "5", folder / "10")
+    with pytest.raises(CheckpointError, match="holds step 5, copied or renamed to 10"):
+        read_all(tmp_path)
+
+
+def test_a_checkpoint_counts_only_with_its_digests_unless_it_is_older_than_they_are(tmp_path):
+    save(tmp_path, 1, 2)
+    (tmp_path / "checkpoints" / "2" / "digests.json").unlink()  # killed before it was written
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [1]
+    save(tmp_path, 2)  # the run goes on and comes there again
+    np.testing.assert_array_equal(read_all(tmp_path)["prior/latent_0"]["b"], 2 * np.ones(3))
+    for path in (tmp_path / "checkpoints").rglob("digests.json"):
+        path.unlink()
+    (tmp_path / "checkpoints" / "sealed.txt").unlink()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [1, 2]
+    read_all(tmp_path)
+
+
+def test_an_undamaged_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    save(tmp_path, 1)
+    other = {"something": {"else": np.zeros(3, np.float32)}}
+    undamaged = pytest.raises(CheckpointError, match="Its files are undamaged")
+    with Checkpoints(tmp_path) as checkpoints, undamaged:
+        checkpoints.params(other)
+
+
+def test_keeping_0_keeps_all_and_a_negative_number_is_refused(tmp_path):
+    save(tmp_path, 1, 2, 3, keep=0)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [1, 2, 3]
+    with pytest.raises(ValueError, match="keep_checkpoints is -1"):
+        Checkpoints(tmp_path, keep=-1)
+
+
+@pytest.mark.parametrize("name", ["a b", "ü日本", "x#1", "50%", "{x}", "a'b\"c", "a,b;c&d", "-x$y"])
+def test_checkpoints_come_back_from_folders_of_all_names(tmp_path, name):
+    save(tmp_path / name, 1)
+    read_all(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "q?", "a\\b"])
+def test_folders_that_the_library_would_take_for_patterns_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="takes for a pattern"):
+        save(tmp_path / name / "run", 1)
+    assert not (tmp_path / name).exists()
