@@ -1,10 +1,18 @@
 """Writing files so that a crash never leaves a half-written one under its final name."""
 
 import contextlib
+import glob
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+
+
+def remove_left_over(path: str | os.PathLike[str]) -> None:
+    """Removes what writers of `path` left that were killed; only where nobody else writes it."""
+    path = pathlib.Path(path)
+    for file in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from hpunet_jax import config as configs
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.folders import check_no_pattern, used_alone
 from hpunet_jax.networks import check_unit_interval
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import processes
 from hpunet_jax.training.metrics_log import MetricsLog
-from hpunet_jax.training.optimizer import build_schedule
+from hpunet_jax.training.optimizer import build_schedule, changed_past
 from hpunet_jax.training.preemption import Preemption
 from hpunet_jax.training.setup import set_up
 from hpunet_jax.training.state import TrainState
@@ -34,7 +35,10 @@ MAY_CHANGE = (
     "mesh.",
     "model.remat",
     "data.dir",
+    "optimizer.learning_rate.",  # as long as the rates of the steps that are done stay
 )
+
+_ADDED = ("learning_rate", "images_per_second")  # to the step's metrics
 
 ExampleBatches = Iterator[Mapping[str, np.ndarray]]
 
@@ -66,35 +70,48 @@ def train(
       CheckpointError: if `workdir` holds a run with another config, or a damaged checkpoint.
       FloatingPointError: if the loss becomes NaN or infinite; earlier checkpoints stay.
       ValueError: for a config that does not fit itself, the data or the devices, or is not the
-        same in all processes.
+        same in all processes; for a `workdir` that another program uses, that cannot be written
+        to, or that the processes do not share.
       ConnectionError: if another process is lost.
     """
     processes.check_same_config(config)
     setup = set_up(config, devices)
-    with Checkpoints(workdir, keep=config.training.keep_checkpoints) as checkpoints:
+    check_no_pattern(workdir, "--workdir")
+    first = jax.process_index() == 0
+    with contextlib.ExitStack() as stack:
+        with processes.failing_together():
+            if first:
+                stack.enter_context(used_alone(workdir))
+        processes.check_shared(workdir)
+        keep = config.training.keep_checkpoints
+        checkpoints = stack.enter_context(Checkpoints(workdir, keep))
+        newest = processes.agreed_step(checkpoints)
         state = setup.init_state(jax.random.key(config.training.seed))
-        if checkpoints.steps():
-            state = resume(checkpoints, config, state)
+        if newest is not None:
+            state = resume(checkpoints, config, state, newest)
         start = int(state.step)
-        first = jax.process_index() == 0
-        with MetricsLog(workdir, start) if first else contextlib.nullcontext() as log:
-            run = _Run(config, setup.mesh, setup.step, checkpoints, log)
-            with processes.naming_lost_processes():
-                return run(state, start, batches_from(start))
+        log = stack.enter_context(MetricsLog(workdir, start)) if first else None
+        run = _Run(config, setup.mesh, setup.step, checkpoints, log)
+        with processes.naming_lost_processes():
+            batches = batches_from(start)
+            if isinstance(batches, Generator):
+                stack.enter_context(contextlib.closing(batches))
+            return run(state, start, batches)
 
 
 def resume(
-    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState
+    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState, step: int
 ) -> TrainState:
-    """The state of the newest checkpoint, laid out over devices like `state`.
+    """The state of the checkpoint of `step`, laid out over devices like `state`.
 
     Raises:
-      CheckpointError: if the checkpoint was made by another config, or cannot be read.
+      CheckpointError: if the checkpoint was made by another config, or cannot be read; if this
+        config would have trained it with other learning rates.
     """
-    step = checkpoints.steps()[-1]
+    made_by = checkpoints.config(step)
     changed = {
         name: values
-        for name, values in configs.differences(checkpoints.config(step), config).items()
+        for name, values in configs.differences(made_by, config).items()
         if not name.startswith(MAY_CHANGE)
     }
     if changed:
@@ -104,6 +121,8 @@ def resume(
             f"{new!r} here ({len(changed)} such field(s): {', '.join(changed)}). Use another "
             "--workdir, or the config of that run."
         )
+    if problem := changed_past(made_by, config, step):
+        raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
     logging.info("Resuming from step %d of %s", step, checkpoints.folder)
     rest = checkpoints.training(_without_network(state), step)
     network_params = checkpoints.params(state.params.network, step)
@@ -148,6 +167,8 @@ class _Run:
                 if step == start + 1:
                     check_unit_interval(np.asarray(examples["image"]))
                 state, metrics = self.step_function(state, meshes.to_devices(self.mesh, examples))
+                if step == start + 1 and self.log is not None:
+                    self.log.check_columns([*metrics, *_ADDED])
                 preempted = preemption.noticed(step)
                 due = step == training.steps or step % training.checkpoint_every == 0
                 reporting, saving = due or step % training.log_every == 0, due or preempted
@@ -182,7 +203,7 @@ class _Run:
     def _report(self, step: int, scalars: dict[str, float], rate: float, bar: Any) -> None:
         # Steps count from 1 here: the schedule's value for the step just done is at step - 1.
         learning_rate = float(self.schedule(step - 1))
-        self.log.write(step, {**scalars, "learning_rate": learning_rate, "images_per_second": rate})
+        self.log.write(step, {**scalars, **dict(zip(_ADDED, (learning_rate, rate), strict=True))})
         shown = {"rec": scalars["reconstruction_per_pixel"], "kl": scalars["kl_sum"]}
         if "lagrange_multiplier" in scalars:
             shown["λ"] = scalars["lagrange_multiplier"]

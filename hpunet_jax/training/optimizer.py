@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
+import numpy as np
 import optax
 
 from hpunet_jax.training.state import Trainable
@@ -41,9 +43,44 @@ def learning_rate_schedule(
             f"optimizer.learning_rate.boundaries has {len(boundaries)} entries, but "
             f"optimizer.learning_rate.drops is {drops}: give one step for each drop, or ()."
         )
-    boundaries = tuple(boundaries) or tuple(steps * i // (drops + 1) for i in range(1, drops + 1))
+    boundaries = tuple(boundaries) or _spread(drops, steps)
     rates = [initial * (final / initial) ** (i / max(drops, 1)) for i in range(drops + 1)]
     return optax.join_schedules([optax.constant_schedule(rate) for rate in rates], boundaries)
+
+
+def _spread(drops: int, steps: int) -> tuple[int, ...]:
+    return tuple(steps * i // (drops + 1) for i in range(1, drops + 1))
+
+
+def changed_past(
+    before: ml_collections.ConfigDict, now: ml_collections.ConfigDict, step: int
+) -> str | None:
+    """What is wrong with going on from `step` of one config with another's learning rates.
+
+    Args:
+      before: the config of the steps that are done.
+      now: the config to go on with.
+      step: number of steps that are done.
+
+    Returns:
+      None if both have the same rates for those steps; otherwise a sentence, with what to set.
+    """
+    old, new = (build_schedule(c.optimizer.learning_rate, c.training.steps) for c in (before, now))
+    done = jnp.arange(step)
+    rates = [jnp.broadcast_to(jnp.asarray(schedule(done)), done.shape) for schedule in (old, new)]
+    changed = np.flatnonzero(np.asarray(rates[0]) != np.asarray(rates[1]))
+    if not changed.size:
+        return None
+    first, section = int(changed[0]), before.optimizer.learning_rate
+    was, would_be = (float(rate[first]) for rate in rates)
+    boundaries = tuple(section.boundaries) or _spread(section.drops, before.training.steps)
+    return (
+        f"its learning rate at step {first:,} was {was:.3g}, but would have been {would_be:.3g} "
+        f"with this config (training.steps={now.training.steps}). Drops that are spread evenly "
+        "move with the number of steps: keep those of the run with "
+        f"--config.optimizer.learning_rate.boundaries={boundaries} and its rates and drops, or "
+        "start another run."
+    )
 
 
 def build_schedule(config: Mapping[str, Any], steps: int) -> optax.Schedule:

@@ -5,6 +5,9 @@ import contextlib
 import faulthandler
 import hashlib
 import os
+import pathlib
+import re
+import time
 from collections.abc import Iterator
 
 import jax
@@ -13,6 +16,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from hpunet_jax import config as configs
+from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.training import mesh as meshes
 
 # How long a silent process is waited for, and how long processes wait for each other at the end.
@@ -51,6 +55,11 @@ def join(
             "--coordinator, --num_processes and --process_id belong together: give all three, or "
             "none of them where the environment knows the processes."
         )
+    if not re.fullmatch(r"[^\s:]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}", coordinator):
+        raise ValueError(
+            f"--coordinator={coordinator} is no address: expected host:port of process 0, for "
+            "instance 10.0.0.1:1234."
+        )
     if not 0 <= process_id < num_processes:
         raise ValueError(
             f"--process_id={process_id} does not fit --num_processes={num_processes}: processes "
@@ -61,8 +70,13 @@ def join(
 
 def _announced(environment) -> bool:
     """Whether the environment says that this process is one of several."""
-    slurm_tasks = int(environment.get("SLURM_STEP_NUM_TASKS", 1))
-    return slurm_tasks > 1 or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
+    slurm_tasks = environment.get("SLURM_STEP_NUM_TASKS", "").strip() or "1"
+    if not slurm_tasks.isdecimal():
+        raise ValueError(
+            f"the environment says SLURM_STEP_NUM_TASKS={slurm_tasks}: expected a number. Start "
+            "the program with srun, or give --coordinator, --num_processes and --process_id."
+        )
+    return int(slurm_tasks) > 1 or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
 def _initialize(*given: str | int) -> None:
@@ -92,6 +106,79 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
             f"process {others[0]} was started with another config than process 0: start all "
             "processes with the same --config file and overrides."
         )
+
+
+@contextlib.contextmanager
+def failing_together() -> Iterator[None]:
+    """A part of a program that fails in all processes if it fails in one.
+
+    Raises:
+      ValueError: in the processes where it did not fail itself.
+    """
+    problem: Exception | None = None
+    try:
+        yield
+    except Exception as error:  # whatever it is, the others must not wait for this process
+        problem = error
+    if jax.process_count() > 1:
+        failed = np.flatnonzero(_gather(np.array([problem is not None], np.uint8)))
+        if failed.size and problem is None:
+            raise ValueError(
+                f"process {failed[0]} of this run cannot go on: its own output says why."
+            )
+    if problem is not None:
+        raise problem
+
+
+def check_shared(folder: str | os.PathLike[str]) -> None:
+    """Raises a `ValueError` in all processes unless each sees the same folder as process 0."""
+    if jax.process_count() == 1:
+        return
+    token = _gather(np.frombuffer(os.urandom(16), np.uint8))[0].tobytes().hex()
+    file = pathlib.Path(folder, f".shared-{token}")
+    with failing_together():
+        if jax.process_index() == 0:
+            file.touch()
+    seen = _gather(np.array([_appears(file)], np.uint8))
+    if jax.process_index() == 0:
+        file.unlink()
+    if (blind := np.flatnonzero(seen == 0)).size:
+        raise ValueError(
+            f"process {blind[0]} does not see the folder {folder} of process 0: --workdir must lie "
+            "on a file system that all processes share."
+        )
+
+
+def _appears(file: pathlib.Path, seconds: float = 10.0) -> bool:
+    """Whether a file is there; network file systems may show it some seconds late."""
+    end = time.monotonic() + seconds
+    while not file.exists():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def agreed_step(checkpoints: Checkpoints) -> int | None:
+    """The newest checkpoint that process 0 sees, which all processes go on from.
+
+    Returns:
+      Its step; None if there is none.
+
+    Raises:
+      ValueError: in all processes, if one of them does not see this checkpoint.
+    """
+    steps = checkpoints.steps()
+    newest = steps[-1] if steps else -1
+    if jax.process_count() > 1:
+        newest = int(_gather(np.array([newest], np.int32))[0, 0])
+        seen = _gather(np.array([newest in (steps or [-1])], np.uint8))
+        if (blind := np.flatnonzero(seen == 0)).size:
+            raise ValueError(
+                f"process {blind[0]} does not see the checkpoint of step {newest} that process 0 "
+                f"would go on from in {checkpoints.folder}: all processes must see the same files."
+            )
+    return None if newest < 0 else newest
 
 
 def _gather(array: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 
 from hpunet_jax import load
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.folders import FolderInUseError
 from hpunet_jax.training import train as train_on
 from hpunet_jax.training.metrics_log import FILE_NAME
 from hpunet_jax.training.setup import build_draw_batch
@@ -180,6 +181,44 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
             devices=jax.devices()[:4],
         )
     assert not (tmp_path / "new").exists()
+
+
+def test_a_longer_run_keeps_the_learning_rates_of_its_past(tmp_path, tiny_config, batches_from):
+    train(tiny_config, tmp_path, batches_from)
+    with pytest.raises(CheckpointError, match="keep those of the run with"):
+        train(with_fields(tiny_config, training__steps=8), tmp_path, batches_from)
+
+
+def test_a_workdir_is_used_by_one_run_at_a_time(tmp_path, tiny_config, batches_from):
+    def meanwhile(step):
+        with pytest.raises(FolderInUseError, match=f"in use by process {os.getpid()} on"):
+            train(tiny_config, tmp_path, batches_from)
+        yield from batches_from(step)
+
+    train(tiny_config, tmp_path, meanwhile)
+    assert len(metrics(tmp_path)) == 4
+
+
+def test_the_stream_of_batches_is_closed(tmp_path, tiny_config, batches_from):
+    closed = []
+
+    def start(step):
+        try:
+            yield from batches_from(step)
+        finally:
+            closed.append(step)
+
+    train(tiny_config, tmp_path, start)
+    assert closed == [0]
+
+
+@pytest.mark.parametrize("name", ["a[1]", "q?"])
+def test_a_workdir_that_cannot_hold_checkpoints_is_refused_before_training(
+    tmp_path, tiny_config, batches_from, name
+):
+    with pytest.raises(ValueError, match="takes for a pattern"):
+        train(tiny_config, tmp_path / name, batches_from)
+    assert not (tmp_path / name).exists()
 
 
 def test_instance_labels_that_do_not_fit_the_model_are_refused(tiny_config):

@@ -1,5 +1,7 @@
 """Learning-rate schedules of Appendix D, and TensorFlow 1's Adam."""
 
+import copy
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -11,6 +13,7 @@ from hpunet_jax.training import Trainable
 from hpunet_jax.training.optimizer import (
     build_optimizer,
     build_schedule,
+    changed_past,
     learning_rate_schedule,
     scale_by_adam_tf1,
 )
@@ -79,3 +82,18 @@ def test_the_multiplier_learns_at_its_own_multiple_of_the_rate():
     assert multiplier == network  # as in the official code
     config.multiplier_lr_factor = 5.0
     assert one_update(config, 2.0) == pytest.approx((network, 5 * network))
+
+
+def test_going_on_for_longer_keeps_the_past_or_says_how():
+    """LIDC's run: four drops over 240,000 steps, then 480,000."""
+    config = lidc_hpunet.get_config().unlock()
+    longer = copy.deepcopy(config)
+    longer.training.steps = 2 * config.training.steps
+    assert changed_past(config, config, 240_000) is None
+    assert changed_past(config, longer, 48_000) is None  # the first drop is still to come
+    problem = changed_past(config, longer, 240_000)
+    assert "at step 48,000" in problem
+    boundaries = (48_000, 96_000, 144_000, 192_000)
+    assert f"boundaries={boundaries}" in problem
+    longer.optimizer.learning_rate.boundaries = boundaries
+    assert changed_past(config, longer, 240_000) is None

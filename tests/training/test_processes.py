@@ -108,6 +108,49 @@ processes.join("127.0.0.1:{free_port()}", 1, 0)
     assert "Timeout" in result.stderr
 
 
+def test_a_step_that_one_process_does_not_see_is_refused_by_all(monkeypatch, tmp_path):
+    """As process 1 of 2, which sees the checkpoints of steps 2 alone, where process 0 has 2, 4."""
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    others = iter([np.array([[4], [2]], np.int32), np.array([[1], [0]], np.uint8)])
+    monkeypatch.setattr(processes, "_gather", lambda array: next(others))
+
+    class Seen:
+        folder = tmp_path
+
+        def steps(self):
+            return [2]
+
+    with pytest.raises(ValueError, match="process 1 does not see the checkpoint of step 4"):
+        processes.agreed_step(Seen())
+
+
+def test_a_folder_that_is_not_shared_is_refused_by_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(processes, "_appears", lambda file: True)
+    others = [np.zeros((2, 16), np.uint8), np.array([[0], [0]]), np.array([[1], [0]], np.uint8)]
+    others = iter(others)
+    monkeypatch.setattr(processes, "_gather", lambda array: next(others))
+    with pytest.raises(ValueError, match=r"process 1 does not see the folder .* of process 0"):
+        processes.check_shared(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("environment", "announced"),
+    [({"SLURM_STEP_NUM_TASKS": ""}, False), ({"SLURM_STEP_NUM_TASKS": " 2"}, True), ({}, False)],
+)
+def test_slurm_announces_several_tasks(environment, announced):
+    assert processes._announced(environment) is announced
+    with pytest.raises(ValueError, match="SLURM_STEP_NUM_TASKS=many: expected a number"):
+        processes._announced({"SLURM_STEP_NUM_TASKS": "many"})
+
+
+@pytest.mark.parametrize("address", ["garbage", "host:", ":1234", "host:port", "a b:1"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(ValueError, match="is no address: expected host:port"):
+        processes.join(address, 2, 0)
+
+
 def test_the_flags_of_a_process_belong_together():
     with pytest.raises(ValueError, match="give all three"):
         processes.join("localhost:1234", 2)
