@@ -1,15 +1,17 @@
 """The paper's HPU-Net on Cityscapes (Section 3.4, Appendix D.3): cars told apart by 5 random ids.
 
-Trains 9 scales (2x4 at the bottom) with 4 latent scales on whole images of 512x1024 for 100k steps
-of batch 128: 29.5 M parameters, 114 TFLOP a step, so a TPU pod or many GPUs; `mesh.space` splits
-each image's rows over devices. 32 samples of each test image are clustered with Hamming distances
-up to 32. The paper reports: reconstruction IoU 0.62, Rand error 0.12 (Table 1: 0.13), AP50 46.8.
+9 scales (2x4 at the bottom) with 4 latent scales on whole images of 512x1024, 100k steps of batch
+128: 29.5 M parameters, 114 TFLOP a step. 32 samples of each test image are clustered with Hamming
+distances up to 32.
 
     python -m experiments.train --config=configs/cityscapes_hpunet.py --workdir=runs/cityscapes \\
         --config.mesh.space=4
 
-trains on the archives of cityscapes-dataset.com (docs/data.md says where to put them).
-configs/demo_cars.py is the same in small, on generated streets.
+Needs: the archives of cityscapes-dataset.com (docs/data.md says where to put them) and a TPU pod or
+    many GPUs, over which `mesh.space` splits each image's rows (docs/tpu.md).
+Takes: not timed at this size; memory and operations on TPUs stand in docs/tpu.md.
+Expect: the paper reports reconstruction IoU 0.62, Rand error 0.12 (Table 1: 0.13), AP50 46.8.
+    configs/demo_cars.py is the same in small, on generated streets, with measured scores.
 """
 
 import ml_collections

@@ -1,13 +1,17 @@
 """A small HPU-Net on the embedded LIDC phantom, for a laptop's CPU: what `make demo` trains.
 
+It has the paper's four latent scales, on 1x1 to 8x8 positions, but 64x64 crops (32 mm), 7 scales,
+and fewer, narrower and shorter residual blocks.
+
+    python -m experiments.build_data --name=lidc_phantom --data_dir=datasets
     python -m experiments.train --config=configs/demo.py --workdir=runs/demo
     python -m experiments.train --config=configs/demo.py:lidc_spunet --workdir=runs/demo_spunet
 
-The second line makes another LIDC config of this folder small in the same way.
+The last line makes another LIDC config of this folder small in the same way.
 
-It has the paper's four latent scales, on 1x1 to 8x8 positions, but 64x64 crops (32 mm), 7 scales,
-and fewer, narrower and shorter residual blocks. See README.md for how long it takes and what it
-reaches.
+Needs: two CPU cores and nothing else. Takes: `make demo`, with evaluation and pictures, about eight
+    minutes on two CPU cores (README.md).
+Expect: on simulated CT, GED² 0.28, Hungarian-matched IoU 0.52, reconstruction IoU 0.87 (README.md).
 """
 
 import importlib

@@ -1,13 +1,17 @@
 """A small HPU-Net that tells generated cars apart, for a laptop's CPU: `make demo_cars` trains it.
 
+The paper's Cityscapes experiment (configs/cityscapes_hpunet.py) in small: drawn scenes of 64x128
+pixels with the same classes and 5 ids for cars, 6 scales of which 3 carry latents.
+
     python -m experiments.build_data --name=streets_phantom
     python -m experiments.train --config=configs/demo_cars.py --workdir=runs/demo_cars
     python -m experiments.sample --workdir=runs/demo_cars
     python -m experiments.evaluate --workdir=runs/demo_cars
 
-The paper's Cityscapes experiment (configs/cityscapes_hpunet.py) in small: drawn scenes of 64x128
-pixels with the same classes and 5 ids for cars, 6 scales of which 3 carry latents.
-docs/instances.md says how long it takes and what it reaches.
+Needs: two CPU cores and nothing else. Takes: all four less than ten minutes on two
+    CPU cores (docs/instances.md).
+Expect: on generated streets, reconstruction IoU 0.55, Rand error 0.29, AP50 0.29
+    (docs/instances.md).
 """
 
 import importlib

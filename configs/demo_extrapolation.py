@@ -1,13 +1,15 @@
 """The extrapolation task of Section 3.3 (Fig. 5) in small: neurites beyond what the model sees.
 
+configs/demo_neurites.py with a part of each training image hidden from one side; the network sees
+the image and the segmentation of the rest.
+
     python -m experiments.build_data --name=neurites_phantom
     python -m experiments.train --config=configs/demo_extrapolation.py \\
         --workdir=runs/demo_extrapolation
     python -m experiments.sample --workdir=runs/demo_extrapolation
 
-It is configs/demo_neurites.py, with a part of each training image hidden from one side; the network
-sees the image and the segmentation of the rest. The last command draws samples of what is hidden,
-extrapolation.png; docs/extrapolation.md shows it.
+Needs: two CPU cores and nothing else. Takes: half the steps of configs/demo_neurites.py.
+Expect: samples of what is hidden, extrapolation.png, shown in docs/extrapolation.md; no score.
 """
 
 import ml_collections

@@ -1,13 +1,16 @@
 """A small HPU-Net that tells generated neurites apart, for a laptop's CPU: `make demo_neurites`.
 
+The paper's SNEMI3D experiment (configs/snemi3d_hpunet.py) in small: 64x64 crops of slices that no
+microscope took, 5 ids, 6 scales of which 2 carry latents.
+
     python -m experiments.build_data --name=neurites_phantom
     python -m experiments.train --config=configs/demo_neurites.py --workdir=runs/demo_neurites
     python -m experiments.sample --workdir=runs/demo_neurites
     python -m experiments.evaluate --workdir=runs/demo_neurites
 
-The paper's SNEMI3D experiment (configs/snemi3d_hpunet.py) in small: 64x64 crops of slices that no
-microscope took, 5 ids, 6 scales of which 2 carry latents. docs/instances.md says how long it takes
-and what it reaches.
+Needs: two CPU cores and nothing else. Takes: all four less than ten minutes on two
+    CPU cores (docs/instances.md).
+Expect: on generated slices, reconstruction IoU 0.73, Rand error 0.18 (docs/instances.md).
 """
 
 import importlib

@@ -2,7 +2,9 @@
 
     python -m experiments.train --config=configs/lidc_global_latents.py --workdir=runs/global
 
-The paper reports, on real CT: GED² 0.40, Hungarian-matched IoU 0.37, reconstruction IoU 0.94.
+Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
+Expect: the paper reports, on real CT, GED² 0.40, Hungarian-matched IoU 0.37, reconstruction IoU
+    0.94; docs/results.md has scores in small, by configs/demo.py:lidc_global_latents.
 """
 
 import ml_collections

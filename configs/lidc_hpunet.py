@@ -1,13 +1,15 @@
 """The paper's HPU-Net on LIDC-IDRI (Sections 2 and 3.2, Appendices C and D.1).
 
-Trains 8 scales with 4 latent scales on 128x128 crops for 240k steps of batch 32: 20.6 M
-parameters, 0.72 TFLOP a step. The paper reports, on real CT: GED² 0.27, Hungarian-matched IoU 0.53,
-reconstruction IoU 0.97.
+8 scales with 4 latent scales on 128x128 crops, 240k steps of batch 32: 20.6 M parameters, 0.72
+TFLOP a step.
 
     python -m experiments.train --config=configs/lidc_hpunet.py --workdir=runs/lidc
 
-trains on the published crops (docs/data.md says where to put them); on the embedded data set, real
-outlines on simulated CT, with `--config.data.name=lidc_phantom`.
+Needs: the published crops (docs/data.md says where to put them) and a GPU or TPU; or, with
+    `--config.data.name=lidc_phantom`, the embedded data, real outlines on simulated CT.
+Takes: not timed at this size; memory and operations on TPUs stand in docs/tpu.md.
+Expect: the paper reports, on real CT, GED² 0.27, Hungarian-matched IoU 0.53, reconstruction IoU
+    0.97. configs/demo.py is the same in small, with measured scores.
 """
 
 import ml_collections

@@ -2,7 +2,9 @@
 
     python -m experiments.train --config=configs/lidc_local_latents.py --workdir=runs/local
 
-The paper reports, on real CT: GED² 0.34, Hungarian-matched IoU 0.45, reconstruction IoU 0.97.
+Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
+Expect: the paper reports, on real CT, GED² 0.34, Hungarian-matched IoU 0.45, reconstruction IoU
+    0.97; docs/results.md has scores in small, by configs/demo.py:lidc_local_latents.
 """
 
 import ml_collections

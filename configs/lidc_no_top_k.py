@@ -2,7 +2,9 @@
 
     python -m experiments.train --config=configs/lidc_no_top_k.py --workdir=runs/no_top_k
 
-The paper reports, on real CT: GED² 0.27, Hungarian-matched IoU 0.54, reconstruction IoU 0.94.
+Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
+Expect: the paper reports, on real CT, GED² 0.27, Hungarian-matched IoU 0.54, reconstruction IoU
+    0.94; docs/results.md has scores in small, by configs/demo.py:lidc_no_top_k.
 """
 
 import ml_collections

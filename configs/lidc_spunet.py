@@ -1,9 +1,13 @@
 """The Standard Probabilistic U-Net on LIDC-IDRI, as the paper re-implements it (Appendix D.1).
 
+The paper names the first and the last learning rate; the number of drops between them is the
+HPU-Net's. docs/fidelity.md says what else is open.
+
     python -m experiments.train --config=configs/lidc_spunet.py --workdir=runs/lidc_spunet
 
-The paper reports, on real CT: GED² 0.32, Hungarian-matched IoU 0.50, reconstruction IoU 0.75. It
-names the first and the last learning rate; the number of drops between them is the HPU-Net's.
+Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
+Expect: the paper reports, on real CT, GED² 0.32, Hungarian-matched IoU 0.50, reconstruction IoU
+    0.75; docs/results.md has scores in small, by configs/demo.py:lidc_spunet.
 """
 
 import ml_collections

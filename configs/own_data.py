@@ -4,9 +4,10 @@
     python -m experiments.train --config=configs/own_data.py --config.data.dir=mydata \\
         --workdir=runs/mydata
 
-docs/data.md describes the layout of the folder; the checker says which classes and channels to set,
-for instance `--config.model.num_classes=3`. Images should show at least `data.crop` pixels, which
-must be multiples of 2 ** (model.num_scales - 1).
+Needs: a folder as docs/data.md describes it; the checker says which classes and channels to set,
+    for instance `--config.model.num_classes=3`. Images should show at least `data.crop` pixels,
+    which must be multiples of 2 ** (model.num_scales - 1). As it is, a GPU or TPU.
+Takes: not timed at this size. Expect: what your data allow.
 """
 
 import ml_collections

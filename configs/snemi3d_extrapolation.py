@@ -1,12 +1,16 @@
 """The paper's extrapolation task on SNEMI3D (Section 3.3, Fig. 5): neurites beyond what is seen.
 
+configs/snemi3d_hpunet.py with a part of each training image hidden from one side; the network sees
+the image and the segmentation of the rest. How large the hidden part was in the paper is not told.
+
     python -m experiments.train --config=configs/snemi3d_extrapolation.py \\
         --workdir=runs/snemi3d_extrapolation
     python -m experiments.sample --workdir=runs/snemi3d_extrapolation
 
-It is configs/snemi3d_hpunet.py, with a part of each training image hidden from one side; the
-network sees the image and the segmentation of the rest. How large the hidden part was in the paper
-is not told. configs/demo_extrapolation.py is the same in small.
+Needs: what configs/snemi3d_hpunet.py needs.
+Takes: not timed at this size.
+Expect: pictures of samples; the paper reports no number. configs/demo_extrapolation.py is the same
+    in small.
 """
 
 import ml_collections

@@ -1,13 +1,15 @@
 """The paper's HPU-Net on SNEMI3D (Section 3.3, Appendix D.2): neurites told apart by 15 random ids.
 
-Trains 9 scales with 4 latent scales (85 latents) on 256x256 patches for 450k steps of batch 24:
-42.6 M parameters, 3.8 TFLOP a step, so a GPU or TPU. 16 samples of each test patch are clustered
-with Hamming distances up to 16. The paper reports: reconstruction IoU 0.60, Rand error 0.06.
+9 scales with 4 latent scales (85 latents) on 256x256 patches, 450k steps of batch 24: 42.6 M
+parameters, 3.8 TFLOP a step. 16 samples of each test patch are clustered with Hamming distances up
+to 16.
 
     python -m experiments.train --config=configs/snemi3d_hpunet.py --workdir=runs/snemi3d
 
-trains on the challenge's volume (docs/data.md says where to put it). configs/demo_neurites.py is
-the same in small, on generated slices.
+Needs: the challenge's volume (docs/data.md says where to put it) and a GPU or TPU.
+Takes: not timed at this size; memory and operations on TPUs stand in docs/tpu.md.
+Expect: the paper reports reconstruction IoU 0.60, Rand error 0.06. configs/demo_neurites.py is the
+    same in small, on generated slices, with measured scores.
 """
 
 import ml_collections

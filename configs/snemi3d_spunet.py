@@ -1,10 +1,13 @@
 """The Standard Probabilistic U-Net on SNEMI3D (Section 3.3, Appendix D.2).
 
+As many global latents as the HPU-Net has on its four scales: the paper's trainings with about 10
+never converged, nor is this one "very stable".
+
     python -m experiments.train --config=configs/snemi3d_spunet.py --workdir=runs/snemi3d_spunet
 
-As many global latents as the HPU-Net has on its four scales: the paper's trainings with about 10
-never converged, nor is this one "very stable". The paper reports: reconstruction IoU 0.13, Rand
-error 0.52.
+Needs: what configs/snemi3d_hpunet.py needs.
+Takes: not timed at this size.
+Expect: the paper reports reconstruction IoU 0.13, Rand error 0.52.
 """
 
 import ml_collections

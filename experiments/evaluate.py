@@ -16,6 +16,7 @@ from absl import flags
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.config import check_config
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import markdown_table, results_table
 from hpunet_jax.evaluation.scores import load_scores_of
@@ -35,6 +36,7 @@ def main(_) -> None:
     workdir = pathlib.Path(_WORKDIR.value)
     model = hpunet_jax.load(workdir, _STEP.value)
     config, settings = model.config, model.config.evaluation
+    check_config(config, sections=("data", "model", "evaluation"))
     builder = pipeline.open_data_set(config, _DATA_DIR.value)
     split = _SPLIT.value or settings.split
 

@@ -1,13 +1,17 @@
 """What all programs share: how they start and how they fail."""
 
+import collections
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
+import ml_collections
 from absl import app, flags, logging
 
 from experiments import shipped
+from hpunet_jax.config import check_config, check_overrides, load_config, schema
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
 
@@ -43,16 +47,48 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
 
 def parse(arguments: Sequence[str]) -> list[str]:
-    """Reads the flags; a config file or a field that does not exist ends the program."""
+    """Reads the flags and checks the config; what is wrong ends the program with one sentence."""
+    config = None
     try:
-        return app.parse_flags_with_usage(arguments)
-    except (ImportError, OSError) as error:
-        sys.exit(f"error: cannot read the config: {error}")
-    except (AttributeError, KeyError, TypeError) as error:  # what ml_collections lets through
-        while isinstance(error.args[0], Exception):
-            error = error.args[0]
-        field, _, hint = str(error.args[0]).partition("\n")
-        sys.exit(f"error: the config has no such field: {field}. {hint}".rstrip())
+        if "config" in flags.FLAGS:
+            config = _config_file(arguments)
+        rest = flags.FLAGS(arguments)
+        if config is not None:
+            check_config(flags.FLAGS["config"].value)
+        return rest
+    except flags.IllegalFlagValueError as error:
+        sys.exit(f"error: {_named_field(str(error), config)}")
+    except (flags.Error, *BAD_INPUT) as error:
+        sys.exit(f"error: {error}")
+
+
+def _config_file(arguments: Sequence[str]) -> ml_collections.ConfigDict | None:
+    """The config that --config names, without its overrides, whose fields it must have."""
+    arguments = flags.FLAGS.read_flags_from_files(list(arguments), force_gnu=False)
+    config, overrides = None, collections.Counter()
+    for i, argument in enumerate(arguments):
+        if match := re.match(r"--?config(?:\.([^=]+))?(?:=(.*))?$", argument, re.DOTALL):
+            field, value = match.groups()
+            if field:
+                overrides[field] += 1
+            elif value is not None or i + 1 < len(arguments):
+                config = load_config(arguments[i + 1] if value is None else value)
+    if config is not None:
+        check_overrides(config, overrides)
+    return config
+
+
+def _named_field(message: str, config: ml_collections.ConfigDict | None) -> str:
+    """absl's message about a value of the wrong type, in the words of the config's schema."""
+    match = re.match(r"flag --config\.([^=]+)=(.*?): ", message, re.DOTALL)
+    if match is None or config is None:
+        return message
+    field, value = match.groups()
+    try:
+        expected = schema(config.model.name)[field].expected
+    except (AttributeError, KeyError):
+        return message
+    return f"--config.{field} must be {expected}, not {value!r}."
 
 
 def keep_freed_memory() -> None:

@@ -1,12 +1,12 @@
-"""Configs: every one loads, is locked, and survives the way through JSON."""
+"""Configs: every one loads, is locked, passes the check, and survives the way through JSON."""
 
 import importlib
 import pathlib
 
 import pytest
 
-from hpunet_jax import config as configs
 from hpunet_jax.augmentation import Augmentation
+from hpunet_jax.config import check_config, differences, from_json, to_json
 from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.objectives import build_objective
 from hpunet_jax.training.optimizer import build_optimizer
@@ -24,6 +24,7 @@ def config(request):
 def test_every_config_is_locked_and_builds_all_it_names(config):
     with pytest.raises(AttributeError):
         config.model.num_scalse = 3
+    check_config(config)
     network = build_network(config.model)
     check_image_shape(network, (*config.data.crop, config.model.image_channels))
     build_objective(config.objective)
@@ -31,9 +32,17 @@ def test_every_config_is_locked_and_builds_all_it_names(config):
     Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
 
 
+def test_every_config_says_what_it_needs_takes_and_is_expected_to_reach(config, request):
+    name = request.node.callspec.params["config"]
+    text = importlib.import_module(f"configs.{name}").__doc__
+    assert f"experiments.train --config=configs/{name}.py" in text
+    assert all(word in text for word in ("Needs: ", "Takes: ", "Expect: "))
+
+
 def test_every_config_comes_back_from_json(config):
-    again = configs.from_json(configs.to_json(config))
-    assert configs.differences(config, again) == {}
+    again = from_json(to_json(config))
+    check_config(again)
+    assert differences(config, again) == {}
 
 
 def test_differences_name_the_fields(config):
@@ -41,7 +50,16 @@ def test_differences_name_the_fields(config):
     old = config.training.seed
     other.training.seed = old + 1
     other.model.extra = 1
-    assert configs.differences(config, other) == {
+    assert differences(config, other) == {
         "training.seed": (old, old + 1),
         "model.extra": (None, 1),
     }
+
+
+def test_a_field_that_an_older_config_lacks_differs_from_its_default_only():
+    old = importlib.import_module("configs.lidc_hpunet").get_config().unlock()
+    new = old.copy_and_resolve_references()
+    del old.model["dtype"], old.evaluation["protocol"]
+    assert differences(old, new) == {}
+    new.model.dtype = "bfloat16"
+    assert differences(old, new) == {"model.dtype": ("float32", "bfloat16")}

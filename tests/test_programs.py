@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--config=configs/demo.py", "--config.training.stepz=3"], 'Did you mean "steps"'),
+        (["--config=configs/demo.py", "--config.training.stepz=3"], "did you mean training.steps?"),
         (["--config=configs/demo.py:lidc_huge"], "No module named 'configs.lidc_huge'"),
     ],
 )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from hpunet_jax.augmentation.batch import Batch
+from hpunet_jax.fields import fields_of, ranged
 from hpunet_jax.tasks.extrapolation import (
     HIDDEN,
     SIDES,
@@ -26,20 +27,17 @@ class Extrapolation:
       sides: the sides from which to hide, drawn uniformly; Fig. 5 shows "top".
     """
 
-    hidden: tuple[float, float] = (0.3, 0.7)
-    sides: tuple[str, ...] = SIDES
+    hidden: tuple[float, float] = ranged((0.3, 0.7), above=0, below=1)
+    sides: tuple[str, ...] = ranged(SIDES, choices=SIDES, length=(1, len(SIDES)))
 
     def __post_init__(self):
-        hidden = tuple(self.hidden)
-        if len(hidden) != 2 or not 0 < hidden[0] <= hidden[1] < 1:
+        for name, field in fields_of(Extrapolation).items():
+            field.check(f"data.extrapolation.{name}", getattr(self, name))
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.hidden[0] > self.hidden[1]:
             raise ValueError(
                 "data.extrapolation.hidden must be the least and the greatest fraction of an image "
-                f"to hide, two numbers between 0 and 1, not {self.hidden}."
-            )
-        if not self.sides or any(side not in SIDES for side in self.sides):
-            raise ValueError(
-                f"data.extrapolation.sides must name one or more of {', '.join(SIDES)}, not "
-                f"{self.sides}."
+                f"to hide, not {self.hidden}."
             )
 
     @classmethod

@@ -5,12 +5,17 @@ section `data.augmentation` of their configs.
 """
 
 import dataclasses
-import math
 import types
 from collections.abc import Mapping
 from typing import Any
 
-Pair = tuple[float, float]
+from hpunet_jax.fields import fields_of, ranged
+
+GREATEST_SIDE = 16_384
+"""Greatest height and width of a crop, in pixels."""
+
+Number = float | int
+Pair = tuple[Number, Number]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,37 +42,31 @@ class Augmentation:
       hue: greatest rotation of the colours, in degrees (RGB).
     """
 
-    crop: tuple[int, int]
-    translate: float | Pair = 0.0
+    crop: tuple[int, int] = ranged(low=1, high=GREATEST_SIDE)
+    translate: Number | Pair = ranged(0.0, low=0, high=GREATEST_SIDE)
     mirror: bool | tuple[bool, bool] = False
     quarter_turns: bool = False
-    rotation: float = 0.0
-    shear: float = 0.0
-    scale: Pair = (1.0, 1.0)
-    elastic: float = 0.0
-    elastic_points: int | tuple[int, int] = 6
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
+    rotation: Number = ranged(0.0, low=0, high=180)
+    shear: Number = ranged(0.0, low=0, high=10)
+    scale: Pair = ranged((1.0, 1.0), low=0.01, high=100)
+    elastic: Number = ranged(0.0, low=0, high=1000)
+    elastic_points: int | tuple[int, int] = ranged(6, low=4, high=64)
+    brightness: Number = ranged(0.0, low=0, high=1)
+    contrast: Number = ranged(0.0, low=0, high=1)
+    saturation: Number = ranged(0.0, low=0, high=1)
+    hue: Number = ranged(0.0, low=0, high=180)
 
     def __post_init__(self):
-        for name in ("translate", "mirror", "elastic_points"):
-            object.__setattr__(self, name, _pair(name, getattr(self, name)))
-        for name in ("crop", "scale"):
-            if not (_is_pair(value := getattr(self, name)) and 0 < min(value) < math.inf):
-                _refuse(name, "two positive numbers", value)
-            object.__setattr__(self, name, tuple(value))
+        for name, field in fields_of(Augmentation).items():
+            value = getattr(self, name)
+            field.check("data.crop" if name == "crop" else f"data.augmentation.{name}", value)
+            if field.length:
+                pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+                object.__setattr__(self, name, pair)
         if self.scale[0] > self.scale[1]:
-            _refuse("scale", "(least, greatest)", self.scale)
-        if min(self.elastic_points) < 4:
-            _refuse("elastic_points", "at least 4", self.elastic_points)
-        if min(self.translate) < 0:
-            _refuse("translate", "0 or more", self.translate)
-        for name, greatest in _GREATEST.items():
-            if not 0 <= getattr(self, name) <= greatest:
-                limit = "0 or more" if math.isinf(greatest) else f"between 0 and {greatest}"
-                _refuse(name, limit, getattr(self, name))
+            raise ValueError(
+                f"data.augmentation.scale must be (least, greatest), not {self.scale}."
+            )
         if self.quarter_turns and self.crop[0] != self.crop[1]:
             raise ValueError(
                 "data.augmentation.quarter_turns needs a square crop, but data.crop is "
@@ -95,34 +94,6 @@ class Augmentation:
                     f"unknown field data.augmentation.{name}; known are {', '.join(known)}."
                 )
         return cls(crop=crop, **config)
-
-
-_GREATEST = {
-    "rotation": 180,
-    "shear": math.inf,
-    "elastic": math.inf,
-    "brightness": 1,
-    "contrast": 1,
-    "saturation": 1,
-    "hue": 180,
-}
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2
-
-
-def _pair(name: str, value: Any) -> tuple[Any, Any]:
-    if _is_pair(value):
-        return tuple(value)
-    if isinstance(value, tuple | list):
-        _refuse(name, "one value or a pair (down, across)", value)
-    return value, value
-
-
-def _refuse(name: str, expected: str, value: Any):
-    field = "data.crop" if name == "crop" else f"data.augmentation.{name}"
-    raise ValueError(f"{field} must be {expected}, not {value}.")
 
 
 def _section(**ranges: Any) -> Mapping[str, Any]:

@@ -16,8 +16,8 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from hpunet_jax import config as configs
 from hpunet_jax.checkpoints.digests import DamageError, is_sealed, seal, verify
+from hpunet_jax.config import check_config, from_json, to_json
 from hpunet_jax.files import write_aside
 from hpunet_jax.folders import check_no_pattern
 
@@ -28,6 +28,20 @@ _ITEMS = ("params", "training", "config")
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or not the expected one; the message says which."""
+
+
+def read_config(text: str, where: pathlib.Path) -> ml_collections.ConfigDict:
+    """The config of a model, as `to_json` wrote it to `where`.
+
+    Raises:
+      CheckpointError: if it is no config, or describes no network.
+    """
+    try:
+        config = from_json(text)
+        check_config(config, sections=("model",))
+    except ValueError as error:
+        raise CheckpointError(f"{where} does not hold the config of a model: {error}") from error
+    return config
 
 
 class Checkpoints:
@@ -89,7 +103,7 @@ class Checkpoints:
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
                 training=ocp.args.StandardSave(training),
-                config=ocp.args.JsonSave({"json": configs.to_json(config)}),
+                config=ocp.args.JsonSave({"json": to_json(config)}),
             ),
         )
         if not saved:
@@ -105,7 +119,8 @@ class Checkpoints:
     def config(self, step: int | None = None) -> ml_collections.ConfigDict:
         """The config that made the checkpoint of `step` (default: the newest)."""
         step = self._step(step)
-        return configs.from_json(self._restore(step, config=ocp.args.JsonRestore())["json"])
+        text = self._restore(step, config=ocp.args.JsonRestore())["json"]
+        return read_config(text, self.folder / str(step))
 
     def params(self, like: Any, step: int | None = None) -> Any:
         """The parameters of a checkpoint.

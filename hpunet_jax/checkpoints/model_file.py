@@ -12,8 +12,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from hpunet_jax import config as configs
-from hpunet_jax.checkpoints.directory import CheckpointError
+from hpunet_jax.checkpoints.directory import CheckpointError, read_config
+from hpunet_jax.config import to_json
 from hpunet_jax.files import write_aside
 
 SUFFIX = ".npz"
@@ -38,7 +38,7 @@ def write_model(
         for name, value in parameters.items()
     }
     with write_aside(path) as aside:
-        np.savez_compressed(aside, **arrays, **{_CONFIG: np.array(configs.to_json(config))})
+        np.savez_compressed(aside, **arrays, **{_CONFIG: np.array(to_json(config))})
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.ConfigDict]:
@@ -56,11 +56,13 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
     params: Params = {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            config = configs.from_json(str(arrays[_CONFIG]))
+            config = read_config(str(arrays[_CONFIG]), path)
             for name in arrays:
                 module, slash, parameter = name.rpartition("/")
                 if slash:
                     params.setdefault(module, {})[parameter] = arrays[name]
+    except CheckpointError:
+        raise
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path} does not hold a model ({error}): write it again with experiments.export."

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from hpunet_jax import config as configs
+from hpunet_jax.config import differences
 from hpunet_jax.evaluation.scores import Scores, summarize
 from hpunet_jax.reproduction.paper_tables import Column, Row, Table
 
@@ -189,7 +189,7 @@ def _check_same_config(row: Row, runs: Sequence[Run]) -> None:
     for run in runs[1:]:
         changed = {
             name: values
-            for name, values in configs.differences(runs[0].config, run.config).items()
+            for name, values in differences(runs[0].config, run.config).items()
             if not name.startswith(_MAY_DIFFER)
         }
         if changed:

@@ -12,8 +12,8 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from hpunet_jax import config as configs
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.config import differences
 from hpunet_jax.folders import check_no_pattern, used_alone
 from hpunet_jax.networks import check_unit_interval
 from hpunet_jax.training import mesh as meshes
@@ -111,7 +111,7 @@ def resume(
     made_by = checkpoints.config(step)
     changed = {
         name: values
-        for name, values in configs.differences(made_by, config).items()
+        for name, values in differences(made_by, config).items()
         if not name.startswith(MAY_CHANGE)
     }
     if changed:

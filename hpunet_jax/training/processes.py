@@ -15,8 +15,8 @@ import ml_collections
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from hpunet_jax import config as configs
 from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.config import flatten
 from hpunet_jax.training import mesh as meshes
 
 # How long a silent process is waited for, and how long processes wait for each other at the end.
@@ -97,7 +97,7 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
     """
     if jax.process_count() == 1:
         return
-    fields = {name: v for name, v in configs.flatten(config).items() if name != "data.dir"}
+    fields = {name: v for name, v in flatten(config).items() if name != "data.dir"}
     digest = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
     all_digests = _gather(np.frombuffer(digest, np.uint8))
     others = np.flatnonzero((all_digests != all_digests[0]).any(axis=1))

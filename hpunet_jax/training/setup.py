@@ -15,6 +15,7 @@ from hpunet_jax.augmentation import (
     hide_batch,
     training_batch,
 )
+from hpunet_jax.config import check_config
 from hpunet_jax.networks import Network, build_network, check_image_shape
 from hpunet_jax.objectives import Objective, build_objective
 from hpunet_jax.training import mesh as meshes
@@ -70,6 +71,7 @@ def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | No
     Raises:
       ValueError: for a config that does not fit itself or the devices.
     """
+    check_config(config)
     mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
     meshes.check_batch(mesh, config.training.batch_size)
     network = build_network(config.model, meshes.by_level(mesh, config.mesh.min_rows))

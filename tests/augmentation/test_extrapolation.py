@@ -101,10 +101,12 @@ def test_what_does_not_fit_is_refused_in_a_sentence(batch):
     for section, message in (
         ({"hiden": (0.1, 0.2)}, r"unknown field data\.extrapolation\.hiden; known are hidden"),
         ({"hidden": (0.6, 0.5)}, "least and the greatest fraction"),
-        ({"hidden": (0.0, 0.5)}, "between 0 and 1"),
-        ({"hidden": (0.5,)}, "two numbers"),
-        ({"sides": ("above",)}, "one or more of top, bottom"),
-        ({"sides": ()}, "one or more of"),
+        ({"hidden": (0.0, 0.5)}, "2 numbers, each above 0 and below 1"),
+        ({"hidden": (0.5,)}, "2 numbers, each above 0 and below 1"),
+        ({"sides": ("above",)}, "a tuple of 1 to 4 of 'top', 'bottom'"),
+        ({"sides": "top"}, "a tuple of 1 to 4 of"),
+        ({"hidden": ("0.1", 0.5)}, "2 numbers, each above 0 and below 1"),
+        ({"sides": ()}, "a tuple of 1 to 4 of"),
     ):
         with pytest.raises(ValueError, match=message):
             Extrapolation.from_config(section)

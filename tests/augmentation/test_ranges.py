@@ -33,16 +33,25 @@ def test_one_value_stands_for_both_axes():
     [
         ({"rotate": 5}, r"unknown field data\.augmentation\.rotate; known are translate"),
         ({"crop": (8, 8)}, r"unknown field data\.augmentation\.crop"),
-        ({"scale": (0.0, 1.0)}, r"data\.augmentation\.scale must be two positive numbers"),
-        ({"scale": 1.2}, r"data\.augmentation\.scale must be two positive numbers"),
+        ({"scale": (0.0, 1.0)}, r"scale must be a tuple of 2 numbers, each from 0\.01 to 100, not"),
+        ({"scale": 1.2}, r"data\.augmentation\.scale must be a tuple of 2 numbers, .*, not 1\.2"),
         ({"scale": (1.2, 0.8)}, r"scale must be \(least, greatest\)"),
-        ({"elastic_points": 3}, r"elastic_points must be at least 4"),
-        ({"elastic_points": (4, 5, 6)}, r"elastic_points must be one value or a pair"),
-        ({"translate": (-1, 3)}, r"translate must be 0 or more"),
-        ({"rotation": -5}, r"rotation must be between 0 and 180, not -5"),
-        ({"shear": -0.1}, r"shear must be 0 or more"),
-        ({"contrast": 1.5}, r"contrast must be between 0 and 1"),
-        ({"hue": float("nan")}, r"hue must be between 0 and 180"),
+        ({"elastic_points": 3}, r"elastic_points must be an integer from 4 to 64, or a tuple of 2"),
+        ({"elastic_points": (4, 5, 6)}, r"elastic_points must be an integer .*, not \(4, 5, 6\)"),
+        (
+            {"translate": (-1, 3)},
+            r"translate must be a number from 0 to 16384, or a tuple of 2 numbers",
+        ),
+        ({"rotation": -5}, r"rotation must be a number from 0 to 180, not -5"),
+        ({"shear": -0.1}, r"shear must be a number from 0 to 10, not -0\.1"),
+        ({"contrast": 1.5}, r"contrast must be a number from 0 to 1, not 1\.5"),
+        ({"rotation": "90"}, "rotation must be a number from 0 to 180, not '90'"),
+        ({"rotation": True}, "rotation must be a number from 0 to 180, not True"),
+        ({"quarter_turns": 1}, "quarter_turns must be True or False, not 1"),
+        ({"mirror": (1, 0)}, "mirror must be True or False, or a tuple of 2"),
+        ({"elastic_points": 5.0}, "elastic_points must be an integer from 4 to 64"),
+        ({"elastic": 1e30}, "elastic must be a number from 0 to 1000"),
+        ({"hue": float("nan")}, r"hue must be a number from 0 to 180, not nan"),
     ],
 )
 def test_bad_ranges_are_refused_by_name(fields, message):
@@ -50,9 +59,11 @@ def test_bad_ranges_are_refused_by_name(fields, message):
         Augmentation.from_config(fields, crop=(16, 16))
 
 
-@pytest.mark.parametrize("crop", [(0, 8), (8,), 8])
+@pytest.mark.parametrize(
+    "crop", [(0, 8), (8,), 8, (8.0, 8), ("8", "8"), (True, 8), (10**9, 8), None]
+)
 def test_a_crop_has_two_positive_sizes(crop):
-    with pytest.raises(ValueError, match=r"data\.crop must be two positive numbers"):
+    with pytest.raises(ValueError, match=r"data\.crop must be a tuple of 2 integers"):
         Augmentation(crop=crop)
 
 

@@ -81,3 +81,23 @@ def test_parameters_that_do_not_fit_the_config_are_named(path, model):
     write_model(path, params, model.config)
     with pytest.raises(CheckpointError, match="logits/b has shape None"):
         hpunet_jax.load(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("", "Expecting value"),
+        ("[]", "must be a JSON object"),
+        ("{}", "must have a section `model`"),
+        ('{"model": 3}', "must have a section `model`, not 3"),
+        ('{"model": {"name": "vnet"}}', "model.name must be"),
+        ('{"model": {"name": "unet", "num_classes": 1}}', "model.num_classes must be an integer"),
+        ('{"model": {"name": "unet", "num_scales": {}}}', "model.num_scales"),
+        ('{"model": {"name": "unet", "colour": 1}}', "unknown field model.colour"),
+    ],
+)
+def test_a_config_of_no_model_is_refused_with_the_field(path, config, message):
+    np.savez(path, config=np.array(config))
+    with pytest.raises(CheckpointError, match=r"model\.npz does not hold the config") as refused:
+        hpunet_jax.load(path)
+    assert message in str(refused.value)

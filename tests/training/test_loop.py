@@ -159,7 +159,7 @@ def test_a_nan_loss_ends_the_run_and_keeps_the_earlier_checkpoint(
 
 
 def test_a_diverging_loss_names_the_step_and_the_ways_out(tmp_path, tiny_config, batches_from):
-    config = with_fields(tiny_config, optimizer__learning_rate__initial=1e30, training__steps=8)
+    config = with_fields(tiny_config, optimizer__learning_rate__initial=10.0, training__steps=8)
     with pytest.raises(FloatingPointError, match=r"at step \d+ .*is not finite; .*learning_rate"):
         train(config, tmp_path, batches_from)
 

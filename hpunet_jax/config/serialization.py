@@ -1,4 +1,4 @@
-"""Configs as data: to JSON and back, and what differs between two of them."""
+"""Configs as data: to JSON and back, and as a flat mapping of dotted names."""
 
 import json
 from collections.abc import Mapping
@@ -33,16 +33,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The fields in which two configs differ, with both values; a missing field is None."""
-    a, b = flatten(old), flatten(new)
-    return {
-        name: (a.get(name), b.get(name))
-        for name in sorted(a.keys() | b.keys())
-        if a.get(name) != b.get(name)
-    }
 
 
 def _lists_to_tuples(value: Any) -> Any:
