@@ -1,4 +1,4 @@
-"""What `experiments.program.keep_freed_memory` gains: a training step with and without it.
+"""What `hpunet_jax.memory.keep_freed_memory` gains: a training step with and without it.
 
     python -m benchmarks.allocation
 
@@ -20,10 +20,10 @@ _WAYS = ("kept", "returned")
 
 def measure(keep: bool, steps: int) -> dict[str, float]:
     """Milliseconds and page faults of a training step in this process."""
-    from experiments import program
+    from hpunet_jax.memory import keep_freed_memory
 
     if keep:
-        program.keep_freed_memory()
+        keep_freed_memory()
     import jax
     import numpy as np
 

@@ -1,17 +1,20 @@
 """What all programs share: how they start and how they fail."""
 
 import collections
-import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ml_collections
 from absl import app, flags, logging
 
 from experiments import shipped
-from hpunet_jax.config import check_config, check_overrides, load_config, schema
+from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
+from hpunet_jax.folders import check_local
+from hpunet_jax.memory import keep_freed_memory
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
 
@@ -19,11 +22,17 @@ _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it c
 BAD_INPUT = (ValueError, OSError, FloatingPointError)
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs an absl program; bad input ends it with one sentence and exit code 1."""
+def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> None:
+    """Runs an absl program; bad input ends it with one sentence and exit code 1.
+
+    Args:
+      main: the program, called with what is left of the arguments.
+      arguments: its name and flags; None takes those of the command line.
+    """
     # TensorFlow only reads files here, and need not talk about it.
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"})
     keep_freed_memory()
+    threading.excepthook = one_line_for_bad_input
 
     def guarded(argv: Sequence[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -32,18 +41,22 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             print(f"error: unknown argument {argv[1]!r}; flags look like --name=value.")
             sys.exit(1)
         try:
+            refuse_addresses(flags.FLAGS.flag_values_dict())
             main(argv)
         except BAD_INPUT as error:
             if _TRACEBACK.value:
                 raise
             print(f"\nerror: {error}", file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            print("\nstopped by Ctrl-C", file=sys.stderr)
+            sys.exit(130)
 
     try:
-        arguments = shipped.with_files(sys.argv)
+        argv = shipped.with_files(sys.argv if arguments is None else arguments)
     except ValueError as error:
         sys.exit(f"error: {error}")
-    app.run(guarded, argv=arguments, flags_parser=parse)
+    app.run(guarded, argv=argv, flags_parser=parse)
 
 
 def parse(arguments: Sequence[str]) -> list[str]:
@@ -91,13 +104,20 @@ def _named_field(message: str, config: ml_collections.ConfigDict | None) -> str:
     return f"--config.{field} must be {expected}, not {value!r}."
 
 
-def keep_freed_memory() -> None:
-    """Lets the C library keep freed memory for the next step instead of returning it.
+def refuse_addresses(values: Mapping[str, Any]) -> None:
+    """Raises a `ValueError` if a flag, or a field of a config, is an address such as gs://bucket."""
+    for name, value in values.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            fields = flatten(value)
+            refuse_addresses({f"{name}.{field}": entry for field, entry in fields.items()})
+        for entry in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(entry, str):
+                check_local(entry, f"--{name}")
 
-    On CPUs, XLA allocates the activations anew in each step. By default glibc maps and unmaps them,
-    and the kernel clears every page: see benchmarks/allocation.py for what that costs.
-    """
-    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is None:
-        return  # not glibc
-    for parameter, value in ((-1, -1), (-4, 0), (-8, 1)):  # M_TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX
-        mallopt(parameter, value)
+
+def one_line_for_bad_input(problem: threading.ExceptHookArgs) -> None:
+    """For threads that fail: the main thread says the rest where it waits for them."""
+    if issubclass(problem.exc_type, BAD_INPUT):
+        print(f"\n{problem.exc_type.__name__}: {problem.exc_value}", file=sys.stderr)
+    else:
+        threading.__excepthook__(problem)

@@ -3,7 +3,8 @@
     python -m experiments.train --config=configs/demo.py --workdir=runs/demo
 
 Any field of the config can be overridden: --config.training.steps=2000. Started again with the
-same workdir, it goes on from the newest checkpoint; on SIGTERM it saves one and ends. Writes
+same workdir, it goes on from the newest checkpoint, without --config with the config that made it;
+on SIGTERM it saves one and ends. Writes
 checkpoints, metrics.csv, TensorBoard event files and curves.png (Fig. 7) to the workdir.
 
 Of several processes, each is started with the same command; under Slurm they find each other, on
@@ -11,12 +12,14 @@ Cloud TPU with --distributed, elsewhere with --coordinator, --num_processes and 
 """
 
 import pathlib
+import sys
 
 import jax
 from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
+from experiments.run_config import with_config_of_run
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
 from hpunet_jax.training import processes, train
 from hpunet_jax.training.metrics_log import FILE_NAME
@@ -66,4 +69,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, with_config_of_run(sys.argv))

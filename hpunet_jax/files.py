@@ -7,6 +7,8 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from hpunet_jax.folders import check_local
+
 
 def remove_left_over(path: str | os.PathLike[str]) -> None:
     """Removes what writers of `path` left that were killed; only where nobody else writes it."""
@@ -27,7 +29,11 @@ def write_aside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
     Yields:
       The path to write to instead.
+
+    Raises:
+      ValueError: for an address such as gs://bucket/file.
     """
+    check_local(path, "the file to write")
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 LOCK = ".lock"
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class FolderInUseError(ValueError):
@@ -30,7 +30,7 @@ def check_local(path: str | os.PathLike[str], name: str) -> None:
     """
     if match := _SCHEME.match(os.fspath(path)):
         raise ValueError(
-            f"{name}={os.fspath(path)} has the scheme {match[1]}:, but only local files and "
+            f"{name}={os.fspath(path)} has the scheme {match[1]}://, but only local files and "
             "folders can be read and written: give a path, such as that of a mounted bucket."
         )
 

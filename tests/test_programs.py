@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+from configs import demo
+from experiments import program
+from experiments.run_config import with_config_of_run
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -28,3 +32,24 @@ def test_a_wrong_config_ends_a_program_with_one_sentence(tmp_path, flags, messag
     assert message in run.stderr
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("address", ["gs://bucket/run", "s3://bucket/run", "file:///tmp/run"])
+def test_a_flag_or_field_that_is_an_address_is_refused(address):
+    with pytest.raises(ValueError, match=f"--workdir={address} has the scheme"):
+        program.refuse_addresses({"steps": 3, "names": ["a"], "workdir": address})
+    config = demo.get_config().unlock()
+    config.data.dir = address
+    with pytest.raises(ValueError, match=r"--config\.data\.dir=.* has the scheme"):
+        program.refuse_addresses({"config": config})
+
+
+def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    workdir = f"--workdir={tmp_path}"
+    first, config, *rest = with_config_of_run(["train", workdir, "--config.training.steps=3"])
+    assert (first, rest) == ("train", [workdir, "--config.training.steps=3"])
+    assert config.startswith("--config=")
+    assert config.endswith(f"run_config.py:{tmp_path}")
+    for given in (["--config=x", workdir], ["--config", "x", workdir], ["--workdir=elsewhere"]):
+        assert with_config_of_run(["train", *given]) == ["train", *given]

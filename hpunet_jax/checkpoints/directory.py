@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from hpunet_jax.checkpoints.digests import DamageError, is_sealed, seal, verify
 from hpunet_jax.config import check_config, from_json, to_json
 from hpunet_jax.files import write_aside
-from hpunet_jax.folders import check_no_pattern
+from hpunet_jax.folders import check_local, check_no_pattern
 
 FOLDER = "checkpoints"
 _SEALED = "sealed.txt"
@@ -53,12 +53,13 @@ class Checkpoints:
           keep: how many of the newest checkpoints stay; None or 0 keeps all.
 
         Raises:
-          ValueError: for a negative `keep`.
+          ValueError: for a negative `keep`, or an address such as gs://bucket/run.
         """
         if keep is not None and keep < 0:
             raise ValueError(
                 f"training.keep_checkpoints is {keep}: expected 1 or more, or 0 for all."
             )
+        check_local(workdir, "the work directory")
         self.folder = pathlib.Path(workdir).resolve() / FOLDER
         self._keep = keep
         self._open: ocp.CheckpointManager | None = None

@@ -116,8 +116,8 @@ def build_train_step(
         key = jax.random.fold_in(jax.random.key(config.training.seed), state.step)
         batch_key, loss_key = jax.random.split(key)
         batch = draw_batch(batch_key, examples)
-        for layout in (by_image(mesh), by_image_and_row(mesh)):  # augment, then reshard to rows
-            batch = jax.lax.with_sharding_constraint(batch, layout)
+        batch = jax.lax.with_sharding_constraint(batch, by_image(mesh))  # augmented so
+        batch = jax.lax.with_sharding_constraint(batch, by_image_and_row(mesh))
         gradients, (objective_state, metrics) = jax.grad(batch_loss, has_aux=True)(
             state.params, state.objective, batch, loss_key, **loss_arguments
         )

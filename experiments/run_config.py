@@ -1,0 +1,35 @@
+"""The config of a run that is there already, for the programs' --config: this file, colon, workdir.
+
+`experiments.train` takes it where a workdir holds a run and no --config is given.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import ml_collections
+
+from hpunet_jax.checkpoints import Checkpoints
+
+_FLAG = ("--config", "-config")
+
+
+def get_config(workdir: str) -> ml_collections.ConfigDict:
+    """The config that made the newest checkpoint of a work directory."""
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.config()
+
+
+def with_config_of_run(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a program, with the config of the run in --workdir if they have none."""
+    arguments = list(arguments)
+    given = {argument.partition("=")[0] for argument in arguments}
+    if not given.isdisjoint(_FLAG):
+        return arguments
+    workdir = None
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        name, equals, value = argument.partition("=")
+        if name in ("--workdir", "-workdir"):
+            workdir = value if equals else following
+    if workdir and (pathlib.Path(workdir) / "checkpoints").is_dir():
+        arguments.insert(1, f"--config={pathlib.Path(__file__)}:{workdir}")
+    return arguments
