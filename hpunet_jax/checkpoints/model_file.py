@@ -7,6 +7,7 @@ that made them, as JSON. Reading it runs no code of the file.
 import os
 import pathlib
 import zipfile
+import zlib
 from typing import Any
 
 import ml_collections
@@ -53,21 +54,29 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
     path = pathlib.Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no model {path}.")
-    params: Params = {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            config = read_config(str(arrays[_CONFIG]), path)
-            for name in arrays:
-                module, slash, parameter = name.rpartition("/")
-                if slash:
-                    params.setdefault(module, {})[parameter] = arrays[name]
-    except CheckpointError:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array, not an archive of them")
+        with archive:
+            arrays = {name: archive[name] for name in archive.files}
+        text = str(arrays.pop(_CONFIG))
+    except PermissionError:
         raise
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(
             f"{path} does not hold a model ({error}): write it again with experiments.export."
         ) from error
-    return params, config
+    params: Params = {}
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{path} does not hold a model: its {name} must be finite floating point numbers, "
+                f"not {array.dtype if array.dtype.kind != 'f' else 'NaN or infinite'}."
+            )
+        module, _, parameter = name.rpartition("/")
+        params.setdefault(module, {})[parameter] = array.astype(np.float32)
+    return params, read_config(text, path)
 
 
 def check_params(path: str | os.PathLike[str], params: Params, shapes: Any) -> None:

@@ -49,14 +49,30 @@ def test_a_pretrained_model_is_found_in_the_package_unless_there_is_such_a_folde
         hpunet_jax.load("pretrained/small")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "other arrays", "missing"])
-def test_a_file_that_is_no_model_is_named(path, damage):
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "text", "other arrays", "missing", "no bytes", "one array", "words", "nan"],
+)
+def test_a_file_that_is_no_model_is_named(path, model, damage):
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:300])
     elif damage == "text":
         path.write_text("no archive")
     elif damage == "other arrays":
         np.savez(path, values=np.ones(3))
+    elif damage == "no bytes":
+        path.write_bytes(b"")
+    elif damage == "one array":
+        with path.open("wb") as file:
+            np.save(file, np.ones(3))
+    elif damage in ("words", "nan"):
+        weights = {name: dict(module) for name, module in model.params.items()}
+        weights["logits"]["b"] = np.full(2, np.nan)
+        write_model(path, weights, model.config)
+        if damage == "words":
+            with np.load(path) as arrays:
+                whole = {**arrays, "logits/b": np.array(["one", "two"])}
+            np.savez(path, **whole)
     else:
         path.unlink()
     with pytest.raises(
