@@ -119,7 +119,7 @@ class Field:
         if self.choices:
             return value in self.choices
         if self.type is str:
-            return bool(value.strip()) and "\0" not in value
+            return (bool(value.strip()) and "\0" not in value) or value == self.default
         if self.type is bool or value in self.besides:
             return True
         number = _as_float32(value) if self.type is float else value

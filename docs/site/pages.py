@@ -1,6 +1,7 @@
 """The generated pages of the site: the first page, programs, configs and the API reference.
 
-Programs and configs are read as text, not imported: a flag is what a program's file defines.
+Programs and configs are read as text, not imported: a flag is what a program's file defines. The
+fields of configs are those of the schema.
 """
 
 import ast
@@ -9,6 +10,9 @@ import re
 from collections.abc import Iterator
 
 import mkdocs_gen_files
+
+from hpunet_jax.config import fields_reference
+from hpunet_jax.config.schema import NETWORKS
 
 ROOT = pathlib.Path(__file__).parents[2]
 _FLAG_KINDS = {"DEFINE_bool": "true or false", "DEFINE_integer": "a whole number",
@@ -83,6 +87,24 @@ def configs() -> str:
     return "\n".join(parts)
 
 
+def fields() -> str:
+    """A table of all fields for each section of a config."""
+    parts = ["# Fields of configs\n\nWhat `hpunet_jax.config.check_config` lets through.\n"]
+    rows = fields_reference()
+    for section in dict.fromkeys(row.name.split(".")[0] for row in rows):
+        parts += [f"## {section}\n", "| field | takes | if missing | meaning |"]
+        parts.append("| --- | --- | --- | --- |")
+        for row in rows:
+            if row.name.split(".")[0] == section:
+                default = f"`{row.default}`" if row.default else "refused"
+                some = len(row.networks) < len(NETWORKS)
+                only = f" ({', '.join(row.networks)})" if some else ""
+                meaning = row.meaning.replace("|", "\\|")
+                parts.append(f"| `{row.name}` | {row.allowed} | {default} | {meaning}{only} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
 def api() -> None:
     """A page for each room of the library, and one that lists them in the order of DESIGN."""
     index = ["# API\n\nThe rooms of the library.\n", "| room | what it holds |", "| --- | --- |"]
@@ -120,4 +142,5 @@ def _name(path: pathlib.Path) -> str:
 write("index.md", front_page())
 write("reference/programs.md", programs())
 write("reference/configs.md", configs())
+write("reference/fields.md", fields())
 api()

@@ -38,6 +38,13 @@ _DATA = {
         length=(0, 2),
     ),
     "bits": Field(int, "own data: bits of all images; 0: as most have", 0, choices=(0, 8, 16)),
+    "foreground": Field(
+        int,
+        "own data: what 255 is in masks of 0 and 255: 255, the foreground; 1, ignored; 0: refused",
+        0,
+        choices=(0, 1, 255),
+    ),
+    "cache_dir": Field(str, 'own data: where it is built; "": `.tfds` in its folder', ""),
 }
 
 _MODEL = {
@@ -120,6 +127,12 @@ _EVALUATION = {
         "graders",
         choices=("graders", "snemi3d", "cityscapes"),
         formerly=("lidc",),
+    ),
+    "absent": Field(
+        str,
+        "graders: IoU of a class that two maps both lack: 1, or left out; None: by the classes",
+        None,
+        choices=("one", "nan"),
     ),
     "split": Field(str, "the split that is scored"),
     "num_samples": Field(int, "samples of each image", low=1, high=65_536),
