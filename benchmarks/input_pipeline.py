@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from benchmarks import augmentation, raw_files
-from hpunet_jax.data import catalogue, pipeline
+from hpunet_jax.data import catalogue, pipeline, reading
+from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.files import write_aside
 
 STEPS_PER_SECOND = 15
@@ -105,7 +105,7 @@ def measure_reading(builder: tfds.core.DatasetBuilder) -> tuple[float, float]:
       Images a second, and bytes of an image.
     """
     start = time.perf_counter()
-    encoded = pipeline.encoded_examples(builder, "train")
+    encoded = reading.encoded_examples(builder, "train")
     seconds = time.perf_counter() - start
     count = pipeline.num_examples(builder, "train")
     size = sum(

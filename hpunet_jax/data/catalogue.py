@@ -5,7 +5,7 @@ import importlib
 import os
 from typing import Any
 
-import tensorflow_datasets as tfds
+from hpunet_jax.data.tensorflow import tfds
 
 # The module that registers the TFDS builder of each name.
 BUILDERS = {

@@ -8,15 +8,24 @@ run sees exactly what the uninterrupted one would have seen.
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import ml_collections
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from hpunet_jax.data.catalogue import load_builder
 from hpunet_jax.data.own import builder as own_data
+from hpunet_jax.data.reading import (
+    check_count,
+    decoder,
+    encoded_dataset,
+    encoded_examples,
+    num_threads,
+    numpy_batches,
+)
+from hpunet_jax.data.tensorflow import tf, tfds
+
+_PIECE = 1 << 15  # examples whose order is handed to TensorFlow at once
 
 
 def open_data_set(
@@ -115,7 +124,9 @@ def train_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless shuffled batches; every epoch holds each example once.
 
-    The encoded examples of the split are kept in memory and decoded as they are drawn.
+    The encoded examples of the split are kept in memory and decoded as they are drawn. Whoever
+    opens the stream closes it (`close`), as it never ends: TensorFlow's threads read ahead until
+    then.
 
     Args:
       builder: a prepared builder.
@@ -132,7 +143,7 @@ def train_batches(
 
     Raises:
       ValueError: an argument is out of range, the split is unknown or empty, or (while
-        iterating) examples of different sizes meet in a batch.
+        iterating) examples of different sizes meet in a batch; or the built data set is damaged.
     """
     if batch_size < 1 or process_count < 1 or batch_size % process_count:
         raise ValueError(
@@ -152,32 +163,44 @@ def train_batches(
         raise ValueError(f"The split {split!r} of {builder.info.full_name} has no examples.")
 
     rows = batch_size // process_count
-    first_row = process_index * rows
-
-    def shuffled() -> Iterator[np.ndarray]:
-        epoch, permutation = -1, np.zeros(size, np.int64)
-        for step in itertools.count(start_step):
-            positions = step * batch_size + first_row + np.arange(rows, dtype=np.int64)
-            indices = np.empty(rows, np.int64)
-            for this_epoch in np.unique(positions // size):
-                if this_epoch != epoch:
-                    epoch = this_epoch
-                    permutation = np.random.default_rng([seed, epoch]).permutation(size)
-                inside = positions // size == epoch
-                indices[inside] = permutation[positions[inside] % size]
-            yield indices
-
+    in_batch = process_index * rows + np.arange(rows)
     encoded = encoded_examples(builder, split)
-    decode = _decoder(builder)
-    dataset = tf.data.Dataset.from_generator(
-        shuffled, output_signature=tf.TensorSpec([rows], tf.int64)
-    )
-    dataset = dataset.unbatch().map(
-        lambda index: decode({name: value[index] for name, value in encoded.items()}),
-        num_parallel_calls=_num_threads(),
-        deterministic=True,
-    )
-    return _numpy_batches(dataset.batch(rows, drop_remainder=True), builder)
+    decode = decoder(builder)
+
+    def read(first_step: int, num_steps: int) -> Iterator[dict[str, np.ndarray]]:
+        steps = np.arange(first_step, first_step + num_steps, dtype=np.int64)
+        order = example_order(size, seed, steps[:, None] * batch_size + in_batch)
+        dataset = tf.data.Dataset.from_tensor_slices(order.ravel()).map(
+            lambda index: decode({name: value[index] for name, value in encoded.items()}),
+            num_parallel_calls=num_threads(),
+            deterministic=True,
+        )
+        return numpy_batches(dataset.batch(rows, drop_remainder=True), builder)
+
+    # The order is handed to TensorFlow in pieces, and not by a Python generator that its threads
+    # call: when Python exits before the stream ends (it never does), such a call hangs.
+    num_steps = max(1, _PIECE // batch_size)
+    pieces = (read(first, num_steps) for first in itertools.count(start_step, num_steps))
+    return (batch for piece in pieces for batch in piece)
+
+
+def example_order(size: int, seed: int, positions: np.ndarray) -> np.ndarray:
+    """Which examples stand at some positions of the endless sequence of epochs.
+
+    Args:
+      size: number of examples.
+      seed: each epoch's permutation is drawn from (seed, epoch).
+      positions: int64, of any shape, from 0.
+
+    Returns:
+      Numbers of examples, int64 of the same shape.
+    """
+    epochs, places = np.divmod(positions, size)
+    order = np.empty_like(positions)
+    for epoch in np.unique(epochs):
+        permutation = np.random.default_rng([seed, epoch]).permutation(size)
+        order[epochs == epoch] = permutation[places[epochs == epoch]]
+    return order
 
 
 def eval_batches(
@@ -202,20 +225,25 @@ def eval_batches(
         raise ValueError(f"batch_size is {batch_size}: expected 1 or more.")
     if limit is not None and limit < 0:
         raise ValueError(f"limit is {limit}: expected 0 or more, or None for the whole split.")
-    num_examples(builder, split)
-    dataset = builder.as_dataset(
-        split=split, shuffle_files=False, decoders=_skip_decoding(builder), read_config=_in_order()
-    )
-    if limit is not None:
-        dataset = dataset.take(limit)
-    names = _numeric_features(builder)
-    decode = _decoder(builder)
-    dataset = dataset.map(
-        lambda example: decode({name: example[name] for name in names}),
-        num_parallel_calls=_num_threads(),
-        deterministic=True,
-    )
-    return _numpy_batches(dataset.batch(batch_size), builder)
+    count = num_examples(builder, split)
+    count = count if limit is None else min(count, limit)
+    dataset = encoded_dataset(builder, split).take(count)
+    dataset = dataset.map(decoder(builder), num_parallel_calls=num_threads(), deterministic=True)
+    return _all_of(numpy_batches(dataset.batch(batch_size), builder), builder, split, count)
+
+
+def _all_of(
+    batches: Iterator[dict[str, np.ndarray]],
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    count: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Passes batches on, and raises a ValueError if there were not `count` examples in them."""
+    found = 0
+    for batch in batches:
+        found += len(next(iter(batch.values())))
+        yield batch
+    check_count(builder, split, found, count)
 
 
 def examples_at(
@@ -246,69 +274,3 @@ def examples_at(
         for number in numbers
     ]
     return {name: np.concatenate([one[name] for one in examples]) for name in examples[0]}
-
-
-def encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:
-    """Reads a whole split as it is stored.
-
-    Args:
-      builder: a prepared builder.
-      split: the split.
-
-    Returns:
-      For each feature that is not text [num_examples, ...], e.g. PNG files as strings.
-    """
-    encoded = builder.as_dataset(
-        split=split,
-        batch_size=-1,
-        shuffle_files=False,
-        decoders=_skip_decoding(builder),
-        read_config=_in_order(),
-    )
-    return {name: encoded[name] for name in _numeric_features(builder)}
-
-
-def _numeric_features(builder: tfds.core.DatasetBuilder) -> list[str]:
-    return [
-        name
-        for name, feature in builder.info.features.items()
-        if not isinstance(feature, tfds.features.Text)
-    ]
-
-
-def _skip_decoding(builder: tfds.core.DatasetBuilder) -> dict[str, tfds.decode.Decoder]:
-    return {name: tfds.decode.SkipDecoding() for name in builder.info.features}
-
-
-def _in_order() -> tfds.ReadConfig:
-    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-
-
-def _decoder(
-    builder: tfds.core.DatasetBuilder,
-) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    features = builder.info.features
-    return lambda encoded: {
-        name: features[name].decode_example(value) for name, value in encoded.items()
-    }
-
-
-def _num_threads() -> int:
-    """The accelerator's host has other work to do: decoding leaves it some of its cores."""
-    return min(8, os.cpu_count() or 1)
-
-
-def _numpy_batches(
-    dataset: tf.data.Dataset, builder: tfds.core.DatasetBuilder
-) -> Iterator[dict[str, np.ndarray]]:
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = _num_threads()
-    options.autotune.enabled = False  # its thread holds up the end of a pass for many seconds
-    options.threading.max_intra_op_parallelism = 1
-    try:
-        yield from dataset.prefetch(2).with_options(options).as_numpy_iterator()
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(
-            f"A batch of {builder.info.full_name} could not be read: its examples must all have "
-            f"one size and be undamaged. TensorFlow says: {error.message}"
-        ) from error

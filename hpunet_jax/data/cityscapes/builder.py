@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.cityscapes.files import (
@@ -15,6 +14,7 @@ from hpunet_jax.data.cityscapes.files import (
     read_annotation,
     read_image,
 )
+from hpunet_jax.data.tensorflow import tfds
 
 _CITATION = """
 @inproceedings{cordts2016cityscapes,

@@ -9,12 +9,12 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.crop_archives import Archive, Files, Folder
 from hpunet_jax.data.crop_layout import Crop, find_crops
 from hpunet_jax.data.lidc.lesions import GRADERS
+from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.io import decode_image
 from hpunet_jax.labels import IGNORED
 

@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.crop_archives import Folder
@@ -26,6 +25,7 @@ from hpunet_jax.data.own.folder import (
     read_image,
     read_masks,
 )
+from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.files import write_aside
 from hpunet_jax.labels import IGNORED
 

@@ -2,12 +2,11 @@
 
 import itertools
 
-import tensorflow_datasets as tfds
-
 from hpunet_jax.data.lidc.cutting import CROP
 from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.phantoms import simulated_ct
 from hpunet_jax.data.phantoms.lidc_examples import PATIENTS, phantom_examples
+from hpunet_jax.data.tensorflow import tfds
 
 _DESCRIPTION = """
 Lung lesions outlined by up to four radiologists, on SIMULATED CT.

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.phantoms.neurites_examples import (
@@ -13,6 +12,7 @@ from hpunet_jax.data.phantoms.neurites_examples import (
     VERSION,
     phantom_examples,
 )
+from hpunet_jax.data.tensorflow import tfds
 
 _DESCRIPTION = """
 GENERATED images that look like electron micrographs of neurites, with the ids of all cells.

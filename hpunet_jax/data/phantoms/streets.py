@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.phantoms.streets_drawing import SIZE
 from hpunet_jax.data.phantoms.streets_examples import SCENES, VERSION, phantom_examples
+from hpunet_jax.data.tensorflow import tfds
 
 _DESCRIPTION = """
 GENERATED street scenes with Cityscapes' classes and the cars told apart: drawings, no photographs.

@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
 
 from hpunet_jax.data.snemi3d.stacks import (
@@ -15,6 +14,7 @@ from hpunet_jax.data.snemi3d.stacks import (
     read_labels,
     read_volume,
 )
+from hpunet_jax.data.tensorflow import tfds
 
 _CITATION = """
 @article{kasthuri2015saturated,
