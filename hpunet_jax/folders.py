@@ -55,7 +55,7 @@ def check_no_pattern(path: str | os.PathLike[str], name: str) -> None:
 
 
 @contextlib.contextmanager
-def used_alone(folder: str | os.PathLike[str]) -> Iterator[None]:
+def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Keeps other programs from using a folder at the same time.
 
     The lock belongs to this process and dies with it, however it ends. Processes of one run use
@@ -63,6 +63,7 @@ def used_alone(folder: str | os.PathLike[str]) -> Iterator[None]:
 
     Args:
       folder: created if missing.
+      wait: until another process that has the lock ends, instead of raising an error.
 
     Raises:
       FolderInUseError: if another process has the lock; it says which.
@@ -71,7 +72,7 @@ def used_alone(folder: str | os.PathLike[str]) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise FolderInUseError(
                 f"{folder} is in use by {_owner(file)}: wait until it ends, or give another folder."

@@ -5,7 +5,10 @@ import importlib
 import os
 from typing import Any
 
+from google.protobuf import json_format
+
 from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.folders import check_local, check_no_pattern
 
 # The module that registers the TFDS builder of each name.
 BUILDERS = {
@@ -33,7 +36,8 @@ def find_builder(
       The builder.
 
     Raises:
-      ValueError: there is no data set of this name.
+      ValueError: there is no data set of this name, what is built is damaged, or `data_dir` is an
+        address or has characters that TFDS takes for a pattern.
     """
     kind = name.partition("/")[0]
     if kind not in BUILDERS:
@@ -43,8 +47,17 @@ def find_builder(
             f"There is no data set {name!r}{hint}: expected one of {', '.join(BUILDERS)}."
         )
     importlib.import_module(BUILDERS[kind])
-    data_dir = None if data_dir is None else os.fspath(data_dir)
-    return tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+    if data_dir is not None:
+        data_dir = os.fspath(data_dir)
+        check_local(data_dir, "data_dir")
+        check_no_pattern(data_dir, "data_dir")
+    try:
+        return tfds.builder(name, data_dir=data_dir, **builder_kwargs)
+    except json_format.ParseError as error:
+        raise ValueError(
+            f"The description of the data set {name!r} in {data_dir} is damaged. Build it again: "
+            f"python -m experiments.build_data --name={name} --data_dir={data_dir} --rebuild"
+        ) from error
 
 
 def load_builder(

@@ -9,7 +9,12 @@ import numpy as np
 from hpunet_jax.data.tensorflow import tf, tfds
 
 # What TensorFlow raises for records that are damaged, cut short or gone.
-_DAMAGE = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+_DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.FailedPreconditionError,
+)
 _REFUSED = (tf.errors.InvalidArgumentError,)
 
 

@@ -1,12 +1,19 @@
 import itertools
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
 import time
 
 import numpy as np
 import pytest
 
-tfds = pytest.importorskip("tensorflow_datasets")
+pytest.importorskip("tensorflow_datasets")
 
-from hpunet_jax.data import catalogue, pipeline  # noqa: E402
+import hpunet_jax
+from hpunet_jax.data import catalogue, pipeline
+from hpunet_jax.data.tensorflow import tfds
 
 NUM_TRAIN, NUM_TEST = 10, 7
 
@@ -87,6 +94,22 @@ def test_every_epoch_holds_each_example_once_in_a_new_order(builder):
     epochs = np.reshape(batches, (4, NUM_TRAIN))  # 10 batches of 4 are 4 epochs of 10
     np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(NUM_TRAIN), (4, 1)))
     assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_the_order_is_that_of_the_permutations_of_the_epochs():
+    positions = np.array([[0, 9, 10], [25, 19, 1_000_000_003]])
+    found = pipeline.example_order(10, 5, positions)
+    for position, number in zip(positions.ravel(), found.ravel(), strict=True):
+        epoch, place = divmod(int(position), 10)
+        assert number == np.random.default_rng([5, epoch]).permutation(10)[place]
+    assert found.shape == positions.shape
+
+
+def test_the_stream_goes_on_over_the_pieces_in_which_its_order_is_made(builder, monkeypatch):
+    whole = numbers(pipeline.train_batches(builder, batch_size=4, seed=5), 12)
+    for piece in (4, 12, 1):
+        monkeypatch.setattr(pipeline, "_PIECE", piece)
+        assert numbers(pipeline.train_batches(builder, batch_size=4, seed=5), 12) == whole
 
 
 @pytest.mark.parametrize("start", [1, 2, 3, 7])
@@ -187,3 +210,36 @@ def test_loading_finds_a_built_data_set_and_says_how_to_build_a_missing_one(
     command = f"experiments.build_data --name=pipeline_test_squares --data_dir={tmp_path}"
     with pytest.raises(FileNotFoundError, match=command):
         catalogue.load_builder("pipeline_test_squares", tmp_path)
+
+
+def test_a_stream_that_is_left_lets_python_exit(tmp_path):
+    """It is still open at the exit, in a global name and in the middle of a batch."""
+    program = """
+        from hpunet_jax.data import pipeline
+        from tests.data.test_pipeline import PipelineTestSquares
+        builder = PipelineTestSquares(data_dir={folder!r})
+        builder.download_and_prepare()
+        batches = pipeline.train_batches(builder, batch_size=4, seed=0)
+        next(batches)
+        closed = pipeline.train_batches(builder, batch_size=4, seed=0)
+        next(closed)
+        closed.close()
+        assert next(closed, None) is None
+    """
+    program = textwrap.dedent(program).format(folder=str(tmp_path))
+    root = pathlib.Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, cwd=root
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_tensorflow_is_imported_in_one_place_and_sees_no_gpu():
+    folder = pathlib.Path(hpunet_jax.__file__).parent
+    pattern = re.compile(r"^\s*(import|from) tensorflow", re.MULTILINE)
+    found = [path for path in folder.rglob("*.py") if pattern.search(path.read_text())]
+    assert [path.relative_to(folder).as_posix() for path in found] == ["data/tensorflow.py"]
+    from hpunet_jax.data.tensorflow import tf
+
+    assert tf.config.get_visible_devices("GPU") == []

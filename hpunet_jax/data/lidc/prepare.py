@@ -18,12 +18,13 @@ from typing import Any
 
 import tqdm
 
-from hpunet_jax.data.lidc.index import index_files
+from hpunet_jax.data.lidc.index import Index, index_files
 from hpunet_jax.data.lidc.report import Report, ScanResult
 from hpunet_jax.data.lidc.scan_crops import RULES, prepare_scan, read_done, remove_scan
 from hpunet_jax.data.lidc.split import draw_split, read_split, split_to_json
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.files import write_aside
+from hpunet_jax.folders import used_alone
 
 WINDOW = (-1000.0, 400.0)  # Hounsfield units shown as 0 and 255
 
@@ -54,12 +55,24 @@ def prepare(
 
     Raises:
       FileNotFoundError: if the source or the split file is missing.
+      FolderInUseError: if another process writes to `out`.
       ValueError: if the split file is not one, or `out` was begun with other settings.
     """
     if not window[0] < window[1]:
         raise ValueError(f"the window is {window}; expected a lower and a higher value.")
-    out = pathlib.Path(out)
     index = index_files(source)
+    with used_alone(out):
+        return _prepare(index, pathlib.Path(out), seed, split_file, window, workers)
+
+
+def _prepare(
+    index: Index,
+    out: pathlib.Path,
+    seed: int,
+    split_file: str | os.PathLike[str] | None,
+    window: tuple[float, float],
+    workers: int | None,
+) -> Report:
     patients = {scan.patient for scan in index.scans}
     split = read_split(split_file) if split_file else draw_split(patients, seed)
     _check_settings(out, split, window)

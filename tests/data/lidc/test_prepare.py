@@ -382,7 +382,7 @@ def test_another_folders_files_are_never_mixed_with(tmp_path, source, split_file
     (out / "train").mkdir(parents=True)
     with pytest.raises(ValueError, match="holds train, val or test of something else"):
         prepare(source, out, split_file=split_file, workers=0)
-    assert list(out.iterdir()) == [out / "train"]
+    assert sorted(out.iterdir()) == [out / ".lock", out / "train"]
 
 
 def test_a_skipped_scan_is_tried_again_once_it_is_whole(tmp_path, lidc_files, source, split_file):

@@ -1,0 +1,131 @@
+"""Building TFDS data sets: whole or not at all, by one process at a time, from noted files."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+from hpunet_jax.data.catalogue import find_builder
+from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.folders import used_alone
+
+_NOTE = "source.json"  # in the folder of a built data set
+_NOT_DATA = (".json", ".txt", ".md")  # reports and the like beside the files that are built from
+
+
+def build(
+    name: str,
+    data_dir: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
+    rebuild: bool = False,
+) -> tfds.core.DatasetBuilder:
+    """Builds one of our data sets, unless that has been done before.
+
+    Args:
+      name: as for `find_builder`.
+      data_dir: where data sets are built.
+      source: folder of the files to build from, for data sets that are built from files.
+      rebuild: replace what has been built before.
+
+    Returns:
+      The prepared builder.
+
+    Raises:
+      ValueError: there is no such data set, its source is missing or not wanted, its files cannot
+        be used, or it has been built from other files and `rebuild` is false.
+      FileNotFoundError: there is no such source.
+    """
+    data_dir = pathlib.Path(data_dir)
+    # What is to be replaced may be damaged, so that it is not looked at.
+    shown = find_builder(name, data_dir / ".nothing" if rebuild else data_dir)
+    from_files = shown.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if source and not from_files:
+        raise ValueError(f"{name} is not built from files: leave --source={source} out.")
+    if source and not pathlib.Path(source).is_dir():
+        raise FileNotFoundError(f"--source={source} is no folder. {from_files}")
+    if shown.is_prepared():
+        if source:
+            _check_source(shown, source)
+        return shown
+    if from_files and not source:
+        raise ValueError(
+            f"{name} is built from files that you have: give their folder, as in "
+            f"--source=downloads/{name.partition('/')[0]}. {from_files}"
+        )
+    return build_whole(lambda folder: find_builder(name, folder), data_dir, source, rebuild)
+
+
+def build_whole(
+    find: Callable[[pathlib.Path], tfds.core.DatasetBuilder],
+    data_dir: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
+    rebuild: bool = False,
+) -> tfds.core.DatasetBuilder:
+    """Builds a data set aside and renames it, so that it is there whole or not at all.
+
+    Of several processes one builds, and the others wait for it.
+
+    Args:
+      find: gives the builder for a data directory.
+      data_dir: where the data set is to be.
+      source: folder of the files to build from, if any.
+      rebuild: replace what is there.
+
+    Returns:
+      The prepared builder.
+
+    Raises:
+      ValueError: by the builder, if files cannot be used.
+    """
+    data_dir = pathlib.Path(data_dir)
+    with used_alone(data_dir, wait=True):
+        if not rebuild and find(data_dir).is_prepared():
+            return find(data_dir)  # by the process that this one waited for
+        aside = data_dir / ".building"
+        shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+        try:
+            note = _describe(source) if source else None
+            config = tfds.download.DownloadConfig(manual_dir=source)
+            built = find(aside)
+            built.download_and_prepare(download_config=config)
+            folder = pathlib.Path(built.data_path)
+            if note:
+                (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+            place = data_dir / folder.relative_to(aside)
+            if place.exists():
+                place.rename(aside / "replaced")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return find(data_dir)
+
+
+def _check_source(builder: tfds.core.DatasetBuilder, source: str | os.PathLike[str]) -> None:
+    note = pathlib.Path(builder.data_path) / _NOTE
+    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
+    if before and before["files"] == _describe(source)["files"]:
+        return
+    origin = f"other files, in {before['folder']}" if before else "files that nobody noted"
+    raise ValueError(
+        f"{builder.info.full_name} in {builder.data_path} was built from {origin}, not from those "
+        f"in {source}: give --rebuild to replace it, another --data_dir to keep both, or no "
+        "--source to use it as it is."
+    )
+
+
+def _describe(source: str | os.PathLike[str]) -> dict[str, str]:
+    """A folder, and a digest of its files' names, sizes and times."""
+    folder = pathlib.Path(source).absolute()
+    digest = hashlib.sha256()
+    for path in sorted(
+        pathlib.Path(root) / name for root, _, names in os.walk(folder) for name in names
+    ):
+        inner = path.relative_to(folder)
+        if path.suffix in _NOT_DATA or any(part.startswith(".") for part in inner.parts):
+            continue
+        state = path.stat()
+        digest.update(f"\n{inner.as_posix()} {state.st_size} {state.st_mtime_ns}".encode())
+    return {"folder": str(folder), "files": digest.hexdigest()}
