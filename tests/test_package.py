@@ -1,18 +1,24 @@
 """The package as a user gets it: built, installed alone, and started outside of any checkout."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import hpunet_jax
+
 ROOT = pathlib.Path(__file__).parents[1]
-SOURCES = ("hpunet_jax", "configs", "experiments", "setup.py", "pyproject.toml", "README.md")
+FOLDERS = ("hpunet_jax", "configs", "experiments")
+FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+DOCUMENTS = ("CHANGELOG.md", "CITATION.cff")
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +27,17 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     source = folder / "source"
     source.mkdir()
-    for name in (*SOURCES, "LICENSE"):
+    for name in (*FOLDERS, *FILES, *DOCUMENTS):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
     # Without options it builds the sdist, and the wheel from what is in the sdist.
     build = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={folder}", source]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
-    assert list(folder.glob("*.tar.gz"))
+    (sdist,) = folder.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        contents = {name.partition("/")[2] for name in archive.getnames()}
+    assert contents.issuperset((*FILES, *DOCUMENTS))
     environment = folder / "environment"
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
@@ -38,6 +47,16 @@ def installed(tmp_path_factory):
     install = [sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps"]
     subprocess.run([*install, wheel], check=True)
     return environment / "bin"
+
+
+def test_every_file_that_names_the_version_names_the_same():
+    version = re.escape(hpunet_jax.__version__)
+    for name, line in (
+        ("setup.py", rf'^    version="{version}",$'),
+        ("CITATION.cff", rf"^version: {version}$"),
+        ("CHANGELOG.md", rf"^## \[{version}\]"),
+    ):
+        assert re.search(line, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE), name
 
 
 def run(folder, *command):
