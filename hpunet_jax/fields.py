@@ -13,7 +13,11 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+import ml_collections
 import numpy as np
+
+Section = Mapping[str, Any] | ml_collections.ConfigDict
+"""A section of a config, or a whole one, to those who read it."""
 
 _FLOAT32 = np.finfo(np.float32)
 

@@ -5,7 +5,7 @@ import glob
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from hpunet_jax.folders import check_local
 
@@ -18,7 +18,7 @@ def remove_left_over(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def write_aside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
     """Yields a temporary path beside `path`; on success it is renamed to `path`.
 
     The temporary file keeps the suffix, since image writers choose the format by it. On an

@@ -8,7 +8,7 @@ import pathlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 LOCK = ".lock"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -55,7 +55,7 @@ def check_no_pattern(path: str | os.PathLike[str], name: str) -> None:
 
 
 @contextlib.contextmanager
-def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
+def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Generator[None]:
     """Keeps other programs from using a folder at the same time.
 
     The lock belongs to this process and dies with it, however it ends. Processes of one run use

@@ -1,14 +1,12 @@
 """Training for extrapolation (Section 3.3, Fig. 5): a random part of each image is hidden."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.fields import fields_of, ranged
+from hpunet_jax.fields import Section, fields_of, ranged
 from hpunet_jax.tasks.extrapolation import (
     HIDDEN,
     SIDES,
@@ -41,7 +39,7 @@ class Extrapolation:
             )
 
     @classmethod
-    def from_config(cls, section: Mapping[str, Any] | None) -> "Extrapolation | None":
+    def from_config(cls, section: Section | None) -> "Extrapolation | None":
         """What the section `data.extrapolation` of a config describes; None if it is missing.
 
         Raises:
@@ -85,7 +83,7 @@ def hide_batch(
     Raises:
       ValueError: if the images have not as many channels as the model takes.
     """
-    size = batch.image.shape[1:3]
+    _, height, width, _ = batch.image.shape
     channels = num_channels(batch.image.shape[-1], num_classes)
     if model_channels not in (None, channels):
         raise ValueError(
@@ -94,7 +92,7 @@ def hide_batch(
             f"{channels}: the image, one channel for each class, and what is visible."
         )
     keys = jax.random.split(key, len(batch.image))
-    hidden = jax.vmap(lambda key: random_hidden(key, size, extrapolation))(keys)
+    hidden = jax.vmap(lambda key: random_hidden(key, (height, width), extrapolation))(keys)
     visible = ~hidden & (batch.mask > 0)
     labels = jnp.where(visible, batch.label, HIDDEN)
     return batch._replace(image=visible_input(batch.image, labels, num_classes))

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from hpunet_jax.fields import fields_of, ranged
+from hpunet_jax.fields import Section, fields_of, ranged
 
 GREATEST_SIDE = 16_384
 """Greatest height and width of a crop, in pixels."""
@@ -74,7 +74,7 @@ class Augmentation:
             )
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], crop: tuple[int, int]) -> "Augmentation":
+    def from_config(cls, config: Section, crop: tuple[int, int]) -> "Augmentation":
         """The augmentation that the section `data.augmentation` of a config describes.
 
         Args:

@@ -33,7 +33,7 @@ def write_model(
       params: the network's parameters, {module: {parameter: array}}.
       config: the config that made them.
     """
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{module}/{name}": np.asarray(value, np.float32)
         for module, parameters in params.items()
         for name, value in parameters.items()

@@ -10,7 +10,7 @@ import os
 import pathlib
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def _num_shards(header: bytes | None) -> int:
 
 def _entry(name: str, value: bytes, num_shards: int) -> _Entry:
     """Parses a BundleEntryProto."""
-    fields = dict(_fields(value))
+    fields: dict[int, Any] = dict(_fields(value))
     if 7 in fields:
         raise ValueError(
             f"the variable {name!r} is partitioned, which is not supported; save it as one piece"
@@ -166,7 +166,8 @@ def _entry(name: str, value: bytes, num_shards: int) -> _Entry:
 def _shape(message: bytes) -> tuple[int, ...]:
     """Parses a TensorShapeProto: a repeated field 2, each with the size in its field 1."""
     # The default of a size is 0, which protocol buffers leave out.
-    return tuple(dict(_fields(dim)).get(1, 0) for number, dim in _fields(message) if number == 2)
+    sizes: list[Any] = [dim for number, dim in _fields(message) if number == 2]
+    return tuple(dict[int, Any](_fields(size)).get(1, 0) for size in sizes)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -161,7 +161,7 @@ def _infer_model(variables: Mapping[str, np.ndarray], prefix) -> dict[str, Any]:
     """The hyperparameters behind the shapes of the core `prior`."""
     shapes = _kernel_shapes(variables, "prior", prefix)
     try:
-        items = list(_parse(shapes))
+        items: list[Any] = list(_parse(shapes))
         latents = [i for i, item in enumerate(items) if isinstance(item, int)]
         encoder = items[: latents[0]]
         end = latents[1] if len(latents) > 1 else len(items)

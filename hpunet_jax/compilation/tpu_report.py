@@ -130,7 +130,8 @@ def compile_step(
         name: jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype, sharding=where)
         for name, x in example_shapes.items()
     }
-    return setup.step.lower(setup.state_shapes(), examples).compile()
+    step: Any = setup.step  # jitted
+    return step.lower(setup.state_shapes(), examples).compile()
 
 
 def report(

@@ -9,16 +9,14 @@ import ml_collections
 from hpunet_jax.augmentation import Augmentation, Extrapolation
 from hpunet_jax.config.schema import NETWORKS, OPTIONAL_SECTIONS, schema
 from hpunet_jax.config.serialization import flatten
-from hpunet_jax.fields import REQUIRED, Field
+from hpunet_jax.fields import REQUIRED, Field, Section
 from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.tasks.targets import stochastic_classes
-
-Config = Mapping[str, Any] | ml_collections.ConfigDict
 
 SECTIONS = ("data", "model", "objective", "optimizer", "training", "evaluation", "mesh")
 
 
-def check_config(config: Config, sections: Sequence[str] = SECTIONS) -> None:
+def check_config(config: Section, sections: Sequence[str] = SECTIONS) -> None:
     """Refuses a config that could not be run as it is meant; takes milliseconds.
 
     Args:
@@ -49,7 +47,7 @@ def check_config(config: Config, sections: Sequence[str] = SECTIONS) -> None:
             check(config, values)
 
 
-def check_overrides(config: Config, fields: Mapping[str, int]) -> None:
+def check_overrides(config: Section, fields: Mapping[str, int]) -> None:
     """Refuses overrides that cannot be meant: of fields that the config lacks, or in pieces.
 
     Args:
@@ -75,7 +73,7 @@ def check_overrides(config: Config, fields: Mapping[str, int]) -> None:
             )
 
 
-def value_of(config: Config, name: str) -> Any:
+def value_of(config: Section, name: str) -> Any:
     """The value of a field of a config, or its default if the config lacks it.
 
     Args:
@@ -94,7 +92,7 @@ def value_of(config: Config, name: str) -> Any:
     return value
 
 
-def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+def differences(old: Section, new: Section) -> dict[str, tuple[Any, Any]]:
     """The fields in which two configs differ, with both values.
 
     A field that one of them lacks has its default there, or else is None.
@@ -107,7 +105,7 @@ def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _schema_of(config: Config) -> Mapping[str, Field]:
+def _schema_of(config: Section) -> Mapping[str, Field]:
     """The fields that the config's network has; raises a `ValueError` if it names none."""
     model = config.get("model")
     if not _is_section(model):
@@ -117,7 +115,7 @@ def _schema_of(config: Config) -> Mapping[str, Field]:
     return schema(name)
 
 
-def _fields(config: Config, known: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
+def _fields(config: Section, known: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
     """The values of all fields by their dotted names; each is a known one."""
     sections = {name[:i] for name in known for i, letter in enumerate(name) if letter == "."}
     values: dict[str, Any] = {}
@@ -134,7 +132,7 @@ def _fields(config: Config, known: Mapping[str, Field], prefix: str = "") -> dic
     return values
 
 
-def _items(config: Config, prefix: str) -> list[tuple[str, Any]]:
+def _items(config: Section, prefix: str) -> list[tuple[str, Any]]:
     try:
         return list(config.items())
     except ml_collections.config_dict.RequiredValueError as error:
@@ -146,7 +144,7 @@ def _is_section(value: Any) -> bool:
     return isinstance(value, Mapping | ml_collections.ConfigDict)
 
 
-def _defaults(config: Config, known: Mapping[str, Field]) -> dict[str, Any]:
+def _defaults(config: Section, known: Mapping[str, Field]) -> dict[str, Any]:
     """The defaults of all fields that have one; those of optional sections if they are there."""
     data = config.get("data", {})
     absent = tuple(f"{name}." for name in OPTIONAL_SECTIONS if data.get(name.split(".")[1]) is None)
@@ -157,7 +155,7 @@ def _defaults(config: Config, known: Mapping[str, Field]) -> dict[str, Any]:
     }
 
 
-def _with_defaults(config: Config) -> dict[str, Any]:
+def _with_defaults(config: Section) -> dict[str, Any]:
     network = config.get("model", {}).get("name")
     known = schema(network) if network in NETWORKS else {}
     return {**_defaults(config, known), **flatten(config)}
@@ -178,25 +176,25 @@ def _unknown(name: str, known: Mapping[str, Field]) -> str:
 # Fields together. Each check gets the config and the values of all fields, defaults included.
 
 
-def _network(config: Config, values: Mapping[str, Any]) -> None:
+def _network(config: Section, values: Mapping[str, Any]) -> None:
     build_network(config["model"])
 
 
-def _crop(config: Config, values: Mapping[str, Any]) -> None:
+def _crop(config: Section, values: Mapping[str, Any]) -> None:
     network = build_network(config["model"])
     channels = values["model.image_channels"]
     check_image_shape(network, (*values["data.crop"], channels), "data.crop")
     Augmentation.from_config(config["data"]["augmentation"], crop=tuple(values["data.crop"]))
 
 
-def _size(config: Config, values: Mapping[str, Any]) -> None:
+def _size(config: Section, values: Mapping[str, Any]) -> None:
     if len(values["data.size"]) == 1:
         raise ValueError(
             f"data.size must be a height and a width, or (), not {values['data.size']}."
         )
 
 
-def _extrapolation(config: Config, values: Mapping[str, Any]) -> None:
+def _extrapolation(config: Section, values: Mapping[str, Any]) -> None:
     if Extrapolation.from_config(config["data"].get("extrapolation")) is None:
         return
     classes, channels = values["model.num_classes"], values["model.image_channels"]
@@ -208,12 +206,12 @@ def _extrapolation(config: Config, values: Mapping[str, Any]) -> None:
         )
 
 
-def _instances(config: Config, values: Mapping[str, Any]) -> None:
+def _instances(config: Section, values: Mapping[str, Any]) -> None:
     if values["data.num_ids"] is not None:
         stochastic_classes(values["model.num_classes"], values["data.num_ids"])
 
 
-def _objective(config: Config, values: Mapping[str, Any]) -> None:
+def _objective(config: Section, values: Mapping[str, Any]) -> None:
     needed = {"geco": ("kappa", "decay", "rate"), "elbo": ("beta",)}
     for field in needed[values["objective.name"]]:
         if values[f"objective.{field}"] is None:
@@ -222,7 +220,7 @@ def _objective(config: Config, values: Mapping[str, Any]) -> None:
             )
 
 
-def _learning_rate(config: Config, values: Mapping[str, Any]) -> None:
+def _learning_rate(config: Section, values: Mapping[str, Any]) -> None:
     prefix = "optimizer.learning_rate."
     initial, final, drops, boundaries = (
         values[f"{prefix}{name}"] for name in ("initial", "final", "drops", "boundaries")
@@ -240,7 +238,7 @@ def _learning_rate(config: Config, values: Mapping[str, Any]) -> None:
         raise ValueError(f"{prefix}boundaries must ascend, not be {tuple(boundaries)}.")
 
 
-def _batch(config: Config, values: Mapping[str, Any]) -> None:
+def _batch(config: Section, values: Mapping[str, Any]) -> None:
     height, width = values["data.crop"]
     images = values["training.batch_size"]
     if images * height * width >= 2**31:
@@ -250,7 +248,7 @@ def _batch(config: Config, values: Mapping[str, Any]) -> None:
         )
 
 
-def _protocol(config: Config, values: Mapping[str, Any]) -> None:
+def _protocol(config: Section, values: Mapping[str, Any]) -> None:
     protocol = values["evaluation.protocol"]
     if protocol in ("graders", "lidc"):
         return
@@ -269,7 +267,7 @@ def _protocol(config: Config, values: Mapping[str, Any]) -> None:
 
 
 # The sections that each looks at.
-_RELATIONS: tuple[tuple[tuple[str, ...], Callable[[Config, Mapping[str, Any]], None]], ...] = (
+_RELATIONS: tuple[tuple[tuple[str, ...], Callable[[Section, Mapping[str, Any]], None]], ...] = (
     (("model",), _network),
     (("data", "model"), _crop),
     (("data",), _size),

@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import pathlib
 import traceback
+from typing import Any
 
 import ml_collections
 
@@ -28,7 +29,7 @@ def load_config(path: str) -> ml_collections.ConfigDict:
         raise FileNotFoundError(f"there is no config file {name!r}.")
     if file.suffix != ".py":
         raise ValueError(f"{name} is not a config file: its name must end in '.py'.")
-    spec = importlib.util.spec_from_file_location("config_file", file)
+    spec: Any = importlib.util.spec_from_file_location("config_file", file)
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -8,6 +8,7 @@ where its fields are `ranged`, else an entry here gives them.
 import functools
 import types
 from collections.abc import Mapping
+from typing import Any
 
 from hpunet_jax.arguments import GREATEST_SEED
 from hpunet_jax.augmentation import Augmentation, Extrapolation
@@ -18,11 +19,11 @@ from hpunet_jax.networks.config import DTYPES, PRECISIONS
 NETWORKS = {"hpunet": HPUNetConfig, "spunet": SPUNetConfig, "unet": UNetConfig}
 
 _COUNT = 2**31 - 1  # steps are counted in int32
-_SEED = {"low": 0, "high": GREATEST_SEED}
-_WIDTH = {"low": 1, "high": 4096}
-_SMALL = {"low": 1, "high": 64}
-_FRACTION = {"low": 0, "below": 1}
-_SIDE = {"low": 1, "high": 16_384}  # pixels
+_SEED: dict[str, Any] = {"low": 0, "high": GREATEST_SEED}
+_WIDTH: dict[str, Any] = {"low": 1, "high": 4096}
+_SMALL: dict[str, Any] = {"low": 1, "high": 64}
+_FRACTION: dict[str, Any] = {"low": 0, "below": 1}
+_SIDE: dict[str, Any] = {"low": 1, "high": 16_384}  # pixels
 
 OPTIONAL_SECTIONS = ("data.extrapolation",)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import ml_collections
 
+from hpunet_jax.fields import Section
+
 
 def to_json(config: ml_collections.ConfigDict) -> str:
     """The config as indented JSON."""
@@ -24,7 +26,7 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(_lists_to_tuples(fields)).lock()
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Section, prefix: str = "") -> dict[str, Any]:
     """All fields of a nested config by their dotted names."""
     flat = {}
     for name, value in config.items():

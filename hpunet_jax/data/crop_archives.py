@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import tqdm
 
@@ -103,9 +103,10 @@ class Archive:
                         refused.append(f"  {member.name}: {reason}")
                     elif member.isreg():
                         begin = self._spool.tell()
-                        shutil.copyfileobj(archive.extractfile(member), self._spool)
+                        content: Any = archive.extractfile(member)  # of a regular file, never None
+                        shutil.copyfileobj(content, self._spool)
                         self._places[name] = (begin, self._spool.tell() - begin)
-                    archive.members = []  # tarfile would remember every member
+                    archive.members = []  # ty: ignore[missing-attribute]  # it would remember all
                 # tarfile takes a damaged header for the end, behind which there are only zeros.
                 # Reading on also makes gzip check that all was there and whole.
                 while rest := archive.fileobj.read(2**20):

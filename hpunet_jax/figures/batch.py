@@ -109,7 +109,7 @@ def _planes(examples: Mapping[str, np.ndarray], number: int) -> list[np.ndarray]
 
 def _palette(examples: Mapping[str, np.ndarray], num_ids: int | None) -> np.ndarray | None:
     """Colours of labels; None for masks, whose classes are outlined."""
-    if "masks" in examples:
+    if "masks" in examples or num_ids is None:
         return None
     return neurite_palette(num_ids) if "instances" in examples else street_palette(num_ids)
 

@@ -1,7 +1,7 @@
 """Figs. 4, 6 and 11-14: instances, their reconstruction, clustered samples, and samples."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.ndimage
@@ -127,7 +127,7 @@ class Detail(NamedTuple):
     def draw_frame(self, axes: Axes) -> None:
         """Shows where it lies in the whole."""
         corner = (self.left - 0.5, self.top - 0.5)
-        style = {"fill": False, "edgecolor": "white", "linewidth": 1.0}
+        style: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.0}
         axes.add_patch(Rectangle(corner, self.size, self.size, **style))
 
 

@@ -56,5 +56,4 @@ def _draw_numbers(canvas: Image.Image, instances: np.ndarray, edge: np.ndarray) 
         size = min(_TEXT[1], int(2.4 * depth[y, x] / len(text)))
         if size >= _TEXT[0]:
             font = ImageFont.load_default(size)
-            style = {"anchor": "mm", "fill": "white", "stroke_width": 1, "stroke_fill": "black"}
-            draw.text((x, y), text, font=font, **style)
+            draw.text((x, y), text, "white", font, anchor="mm", stroke_width=1, stroke_fill="black")

@@ -6,6 +6,7 @@ Figures are made without pyplot, so that nothing global is changed and no displa
 import os
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,9 +51,15 @@ class Sheet:
             spine.set_visible(False)
         return axes
 
-    def text(self, left: float, top: float, text: str, **options) -> None:
+    def text(self, left: float, top: float, text: str, **options: Any) -> None:
         """Text whose baseline's middle is here, unless `options` say otherwise."""
-        style = {"ha": "center", "va": "baseline", "fontsize": 9, "color": INK, **options}
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "baseline",
+            "fontsize": 9,
+            "color": INK,
+            **options,
+        }
         self.figure.text(left / WIDTH, 1 - top / self.height, text, **style)
 
     def row_label(self, right: float, top: float, height: float, text: str) -> None:
@@ -129,8 +136,7 @@ def draw_labels(axes: Axes, labels: np.ndarray, palette: np.ndarray) -> None:
 
 def draw_std(axes: Axes, std: np.ndarray) -> None:
     """Shows a standard deviation [H, W], from black (0) to bright (0.5, the greatest possible)."""
-    colours = {"cmap": STD_MAP, "vmin": 0, "vmax": STD_MAX}
-    axes.imshow(std, interpolation="nearest", aspect="auto", **colours)
+    axes.imshow(std, cmap=STD_MAP, vmin=0, vmax=STD_MAX, interpolation="nearest", aspect="auto")
 
 
 def draw_std_key(sheet: Sheet, left: float, top: float, width: float) -> None:

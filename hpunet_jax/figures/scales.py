@@ -51,7 +51,9 @@ def scales_figure(
     for name, labels in samples.items():
         panels.check_stack(f"the samples of {name!r}", labels, images, "[N, B, H, W]")
     deviations = {
-        name: panels.standard_deviation(labels, probabilities and probabilities[name])
+        name: panels.standard_deviation(
+            labels, None if probabilities is None else probabilities[name]
+        )
         for name, labels in samples.items()
     }
     several_classes = any((labels > 1).any() for labels in samples.values())

@@ -20,5 +20,5 @@ def pad_to_multiple(image: np.ndarray, multiple: int) -> tuple[np.ndarray, tuple
     before = [(-length % multiple) // 2 for length in image.shape[:2]]
     after = [-length % multiple - b for length, b in zip(image.shape[:2], before, strict=True)]
     padding = [*zip(before, after, strict=True), (0, 0)]
-    inside = tuple(slice(b, b + n) for b, n in zip(before, image.shape[:2], strict=True))
-    return np.pad(image, padding, mode="symmetric"), inside
+    down, across = (slice(b, b + n) for b, n in zip(before, image.shape[:2], strict=True))
+    return np.pad(image, padding, mode="symmetric"), (down, across)

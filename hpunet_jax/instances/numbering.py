@@ -20,7 +20,7 @@ def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
     values, number = np.unique(instances, return_inverse=True)
     ids = np.cumsum(values != 0)
     ids[values == 0] = 0
-    count, most = int(ids.max(initial=0)), np.iinfo(dtype).max
+    count, most = int(ids.max(initial=0)), np.iinfo(np.dtype(dtype)).max
     if count > most:
         raise ValueError(
             f"there are {count:,} instances, but {np.dtype(dtype)} can number {most:,} only: "

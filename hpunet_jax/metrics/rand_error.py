@@ -57,4 +57,4 @@ def adapted_rand_error(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 def _sum_of_squares(counts: np.ndarray) -> float:
     counts = counts.astype(np.float64)
-    return counts @ counts
+    return float(counts @ counts)

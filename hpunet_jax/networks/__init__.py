@@ -1,9 +1,9 @@
 """The networks of the paper as pure functions, built from a config's `model` section."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
+from hpunet_jax.fields import Section
 from hpunet_jax.networks.config import NetworkConfig
 from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.hpunet import HPUNetConfig, hpunet
@@ -36,14 +36,14 @@ __all__ = [
     "unet",
 ]
 
-_NETWORKS = {
+_NETWORKS: dict[str, tuple[Any, Any]] = {
     "hpunet": (HPUNetConfig, hpunet),
     "spunet": (SPUNetConfig, spunet),
     "unet": (UNetConfig, unet),
 }
 
 
-def build_network(model: Mapping[str, Any], constrain: Constrain = unconstrained) -> Network:
+def build_network(model: Section, constrain: Constrain = unconstrained) -> Network:
     """Builds the network that the `model` section of a config describes.
 
     Args:
@@ -58,7 +58,9 @@ def build_network(model: Mapping[str, Any], constrain: Constrain = unconstrained
     Raises:
       ValueError: for an unknown name or field.
     """
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(model).items()}
+    fields: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in dict(model).items()
+    }
     name = fields.pop("name", None)
     if fields.get("remat") is False:  # what configs had before scales were named
         fields["remat"] = ()

@@ -1,8 +1,6 @@
 """The training objectives of the paper: reconstruction with top-k, KL, GECO, ELBO, weight decay."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from hpunet_jax.fields import Section
 from hpunet_jax.objectives.cross_entropy import Reconstruction, reconstruction_loss
 from hpunet_jax.objectives.elbo import elbo
 from hpunet_jax.objectives.geco import GecoParams, GecoState, geco, lagrange_multiplier
@@ -29,7 +27,7 @@ __all__ = [
 ]
 
 
-def build_objective(objective: Mapping[str, Any]) -> Objective:
+def build_objective(objective: Section) -> Objective:
     """Builds the objective that the `objective` section of a config describes.
 
     Args:

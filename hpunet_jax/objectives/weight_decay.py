@@ -1,5 +1,7 @@
 """The weight-decay term of all training objectives (Appendix D, "Training")."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -16,4 +18,5 @@ def weight_decay(params: PyTree, weight: float = 1e-5) -> Float[Array, ""]:
       float32 scalar to add to the loss.
     """
     squares = [jnp.sum(jnp.square(leaf.astype(jnp.float32))) for leaf in jax.tree.leaves(params)]
-    return weight * sum(squares)
+    total: Any = sum(squares)
+    return weight * total

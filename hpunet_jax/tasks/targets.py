@@ -137,6 +137,8 @@ def draw_target(
     """
     if "masks" in annotations:
         return random_grader(key, annotations["masks"])
+    if num_ids is None:
+        raise ValueError("instances need `num_ids`, the number of labels they are mapped to.")
     if "instances" in annotations:
         return random_ids(key, annotations["instances"], num_ids)
     return random_cars(key, annotations["semantic"], annotations["cars"], num_ids)

@@ -202,7 +202,8 @@ class _Run:
 
     def _report(self, step: int, scalars: dict[str, float], rate: float, bar: Any) -> None:
         # Steps count from 1 here: the schedule's value for the step just done is at step - 1.
-        learning_rate = float(self.schedule(step - 1))
+        scheduled: Any = self.schedule(step - 1)
+        learning_rate = float(scheduled)
         self.log.write(step, {**scalars, **dict(zip(_ADDED, (learning_rate, rate), strict=True))})
         shown = {"rec": scalars["reconstruction_per_pixel"], "kl": scalars["kl_sum"]}
         if "lagrange_multiplier" in scalars:

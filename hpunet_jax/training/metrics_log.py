@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event  # ty: ignore[missing-module-member]
 from tensorboard.summary import Writer
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -59,7 +59,7 @@ class MetricsLog:
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Writes one row; all rows of a run have the same scalars."""
         self.check_columns(list(scalars))
-        csv.DictWriter(self._file, self._header).writerow({"step": step, **scalars})
+        csv.DictWriter(self._file, self._header or []).writerow({"step": step, **scalars})
         self._file.flush()
         for name, value in scalars.items():
             self._tensorboard.add_scalar(name, value, step=step)

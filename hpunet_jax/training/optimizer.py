@@ -1,7 +1,6 @@
 """Learning-rate schedules and optimizers of Appendix D."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import ml_collections
 import numpy as np
 import optax
 
+from hpunet_jax.fields import Section
 from hpunet_jax.training.state import Trainable
 
 
@@ -83,12 +83,12 @@ def changed_past(
     )
 
 
-def build_schedule(config: Mapping[str, Any], steps: int) -> optax.Schedule:
+def build_schedule(config: Section, steps: int) -> optax.Schedule:
     """The schedule that the section `optimizer.learning_rate` of a config describes."""
     return learning_rate_schedule(**config, steps=steps)
 
 
-def build_optimizer(config: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+def build_optimizer(config: Section, steps: int) -> optax.GradientTransformation:
     """The optimizer that the `optimizer` section of a config describes.
 
     Args:

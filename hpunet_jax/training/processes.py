@@ -8,7 +8,8 @@ import os
 import pathlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from typing import Any
 
 import jax
 import ml_collections
@@ -45,12 +46,11 @@ def join(
     Raises:
       ValueError: if only some of the three are given, or they do not fit each other.
     """
-    given = (coordinator, num_processes, process_id)
-    if all(value is None for value in given):
+    if coordinator is None and num_processes is None and process_id is None:
         if detect or _announced(os.environ):
             _initialize()
         return
-    if None in given:
+    if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
             "--coordinator, --num_processes and --process_id belong together: give all three, or "
             "none of them where the environment knows the processes."
@@ -79,7 +79,7 @@ def _announced(environment) -> bool:
     return int(slurm_tasks) > 1 or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
-def _initialize(*given: str | int) -> None:
+def _initialize(*given: Any) -> None:
     jax.distributed.initialize(
         *given,
         heartbeat_timeout_seconds=TIMEOUT_SECONDS,
@@ -109,7 +109,7 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
 
 
 @contextlib.contextmanager
-def failing_together() -> Iterator[None]:
+def failing_together() -> Generator[None]:
     """A part of a program that fails in all processes if it fails in one.
 
     Raises:
@@ -193,7 +193,7 @@ def _gather(array: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def naming_lost_processes() -> Iterator[None]:
+def naming_lost_processes() -> Generator[None]:
     """Turns the runtime's errors into one that says that another process is gone.
 
     Raises:

@@ -66,7 +66,7 @@ def batch_loss(
     kls = [batch_kl(*q, *p) for q, p in zip(outputs.posteriors, outputs.priors, strict=True)]
     value = objective.loss(params.objective, objective_state, reconstruction, kls)
     regularisation = weight_decay_term(params.network, weight_decay)
-    diagnostics = {
+    diagnostics: dict[str, Any] = {
         "loss": value.loss + regularisation,
         "reconstruction_per_pixel": reconstruction.mean,
         "reconstruction_sum": reconstruction.sum,
@@ -124,7 +124,7 @@ def build_train_step(
         # With a split optimizer, the compiler would carry its split into the backward pass.
         gradients = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params: Any = optax.apply_updates(state.params, updates)
         metrics = {**metrics, "gradient_norm": optax.global_norm(gradients.network)}
         next_state = TrainState(state.step + 1, params, optimizer_state, objective_state)
         return next_state, jax.tree.map(jnp.float32, metrics)

@@ -10,7 +10,7 @@ needed. `cityscapesscripts` supplies the table of classes.
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -199,7 +199,7 @@ def train_ids() -> np.ndarray:
     return table
 
 
-def check_counts(frames: dict[str, Sequence[Frame]]) -> list[str]:
+def check_counts(frames: Mapping[str, Sequence[Frame]]) -> list[str]:
     """A sentence for each split that has not the official number of images."""
     return [
         f"The split {split!r} has {len(frames[split])} images, expected {expected}."

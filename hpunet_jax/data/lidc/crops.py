@@ -22,9 +22,9 @@ SIZE = 180
 NUM_IMAGES = {"train": 8843, "val": 1993, "test": 1980}
 _ADVICE = " The data set 'lidc_crops/any_count' accepts any number of images."
 _SPLITS = {
-    "train": tfds.Split.TRAIN,
-    "val": tfds.Split.VALIDATION,
-    "test": tfds.Split.TEST,
+    "train": tfds.Split("train"),
+    "val": tfds.Split("validation"),
+    "test": tfds.Split("test"),
 }
 
 

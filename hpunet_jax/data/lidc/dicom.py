@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pydicom
 import pydicom.pixels
+from pydicom.uid import UID
 
 _POSITION_TOLERANCE = 0.01  # mm
 _SPACING_TOLERANCE = 1e-4  # relative; a pixel lies to within a twentieth of one on 512 of them
@@ -156,7 +157,8 @@ def read_identity(folder: str | os.PathLike[str]) -> tuple[str, str, str]:
     for path in dicom_files(folder):
         try:
             header = _quietly(path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
-            return tuple(str(header[name].value) for name in _IDENTITY)
+            series, patient, modality = (str(header[name].value) for name in _IDENTITY)
+            return series, patient, modality
         except Exception:  # pydicom raises many kinds for damaged files
             continue
     raise BadScanError("damaged DICOM", f"{folder}: none of its DICOM files can be read.")
@@ -342,7 +344,7 @@ def _numbers(header: pydicom.Dataset, name: str, count: int) -> list[float]:
     return numbers
 
 
-def _check_decoder(path: pathlib.Path, syntax: pydicom.uid.UID) -> None:
+def _check_decoder(path: pathlib.Path, syntax: UID) -> None:
     if not syntax.is_compressed:
         return
     try:

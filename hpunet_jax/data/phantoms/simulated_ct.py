@@ -13,6 +13,7 @@ Everything is a deterministic function of (scan, lesion, slice, `VERSION`).
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
@@ -208,7 +209,7 @@ def _draw_anatomy(rng: np.random.Generator, lesion: Lesion) -> Anatomy:
     )
 
 
-def _surroundings(marked: np.ndarray) -> tuple[slice, slice]:
+def _surroundings(marked: Any) -> tuple[slice, slice]:
     """The box around the marked pixels, with room for waves and a soft edge."""
     room = 14
     rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))

@@ -114,7 +114,8 @@ def _draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
             inner = side * (_ROAD_HALF - rng.uniform(1.8, 2.4))
             between = (pavement + asphalt) / 2 + rng.normal(0, 6)
             label = int(rng.choice(ROAD_OR_SIDEWALK))
-            canvas.ground(*sorted((inner, side * _ROAD_HALF)), between, label)
+            left, right = sorted((inner, side * _ROAD_HALF))
+            canvas.ground(left, right, between, label)
         curb = side * _ROAD_HALF
         canvas.ground(curb - 0.12, curb + 0.12, pavement + 24, None)
     for z in np.arange(rng.uniform(3, 7), 60, 7.0):
