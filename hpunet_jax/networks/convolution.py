@@ -9,6 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hpunet_jax.networks.blocks import (
+    Blocked,
+    Features,
+    kernel_of_blocks,
+    to_blocks,
+    up_sample_to_blocks,
+)
+
 # Says how features [B, h, w, c] lie on devices, and returns them unchanged.
 Constrain = Callable[[Float[Array, "B h w c"]], Float[Array, "B h w c"]]
 
@@ -32,33 +40,52 @@ class Conv2D(hk.Module):
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
-        """Convolves `features` [B, h, w, c] to [B, h, w, channels]."""
+    def __call__(self, features: Features) -> Features:
+        """Convolves `features` [B, h, w, c] to [B, h, w, channels]; in blocks if they are."""
         shape = (self.kernel_size, self.kernel_size, features.shape[-1], self.channels)
         w = hk.get_parameter("w", shape, jnp.float32, init=jnp.zeros)
         b = hk.get_parameter("b", (self.channels,), jnp.float32, init=jnp.zeros)
-        out = jax.lax.conv_general_dilated(
-            features,
-            w.astype(features.dtype),
-            window_strides=(1, 1),
-            padding="SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        # Added in float32: the gradient of b sums over all positions, and CPUs sum bfloat16 in
-        # bfloat16, which stops growing after a few hundred terms.
-        return (out.astype(jnp.float32) + b).astype(features.dtype)
+        if not isinstance(features, Blocked):
+            return _convolve(features, w, b)
+        width = features.width
+        inputs = jnp.concatenate(features.parts, axis=-1)
+        out = _convolve(inputs, kernel_of_blocks(w, features), jnp.tile(b, width))
+        return Blocked((out,), (width,), width)
+
+
+def _convolve(
+    features: Float[Array, "B h w c"], w: Float[Array, "k k c d"], b: Float[Array, " d"]
+) -> Float[Array, "B h w d"]:
+    out = jax.lax.conv_general_dilated(
+        features,
+        w.astype(features.dtype),
+        window_strides=(1, 1),
+        padding="SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    # Added in float32: the gradient of b sums over all positions, and CPUs sum bfloat16 in
+    # bfloat16, which stops growing after a few hundred terms.
+    return (out.astype(jnp.float32) + b).astype(features.dtype)
 
 
 def down_sample(
-    features: Float[Array | np.ndarray, "B h w c"],
-) -> Float[Array | np.ndarray, "B _h _w c"]:
+    features: Features | Float[np.ndarray, "B h w c"],
+) -> Features | Float[np.ndarray, "B _h _w c"]:
     """Halves height and width of [B, h, w, c] by averaging blocks of 2x2 pixels."""
+    if isinstance(features, Blocked):
+        return features.down_sampled()
     b, h, w, c = features.shape
     return features.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
-def up_sample(features: Float[Array | np.ndarray, "B h w c"]) -> Float[Array, "B _h _w c"]:
-    """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation."""
+def up_sample(features: Features | Float[np.ndarray, "B h w c"], columns: int = 1) -> Features:
+    """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation.
+
+    The result lies in blocks of so many columns.
+    """
+    if columns > 1:
+        return up_sample_to_blocks(features, columns)
+    features = to_blocks(features, 1)
     return jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
 
 

@@ -6,6 +6,7 @@ import haiku as hk
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hpunet_jax.networks.blocks import Features, to_blocks
 from hpunet_jax.networks.convolution import Conv2D
 from hpunet_jax.networks.scales import Scales
 
@@ -27,8 +28,8 @@ class OutputDecoder(hk.Module):
 
     def __call__(
         self,
-        features: Float[Array, "B h w c"],
-        encoder_features: Sequence[Float[Array, "B _h _w _c"]],
+        features: Features,
+        encoder_features: Sequence[Features],
     ) -> Float[Array, "B H W C"]:
         """Decodes to logits.
 
@@ -41,4 +42,5 @@ class OutputDecoder(hk.Module):
         """
         for scale in reversed(range(self.first_scale + 1)):
             features = self.scales.decode(scale, features, encoder_features[scale])
-        return Conv2D(self.num_classes, 1, name="logits")(features.astype(jnp.float32))
+        logits = Conv2D(self.num_classes, 1, name="logits")(features.astype(jnp.float32))
+        return to_blocks(logits, 1)

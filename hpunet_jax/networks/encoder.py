@@ -3,6 +3,7 @@
 import haiku as hk
 from jaxtyping import Array, Float
 
+from hpunet_jax.networks.blocks import Features
 from hpunet_jax.networks.scales import Scales
 
 
@@ -13,14 +14,15 @@ class Encoder(hk.Module):
         super().__init__(name=name)
         self.scales = scales
 
-    def __call__(self, image: Float[Array, "B H W c"]) -> list[Float[Array, "B _h _w _c"]]:
+    def __call__(self, image: Float[Array, "B H W c"]) -> list[Features]:
         """Computes the features of every scale.
 
         Args:
           image: [B, H, W, c]; H and W multiples of 2 ** (number of scales - 1).
 
         Returns:
-          Features of each scale, fine to coarse: [B, H / 2**scale, W / 2**scale, channels].
+          Features of each scale, fine to coarse: [B, H / 2**scale, W / 2**scale, channels], in
+          blocks of columns where the scales say so.
         """
         features, outputs = image, []
         for scale in range(len(self.scales)):

@@ -35,6 +35,9 @@ class HPUNetConfig(NetworkConfig):
         official code. Nothing is computed with them; they only count in the weight decay.
       remat: the scales, 0 the finest, whose residual blocks the backward pass computes again
         instead of keeping what is inside of them.
+      blocks: for each of the finest scales, finest first, how many neighbouring columns lie in the
+        channels (blocks.py): powers of two, 1 for none. It changes how fast a TPU computes,
+        neither parameters nor results.
     """
 
     num_scales: int = 8
@@ -47,6 +50,7 @@ class HPUNetConfig(NetworkConfig):
     log_std_bound: float = 10.0
     posterior_tail: bool = False
     remat: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self):
         super().__post_init__()
@@ -73,6 +77,19 @@ class HPUNetConfig(NetworkConfig):
                 f"{self.num_scales - 1}."
             )
 
+        self._check_blocks()
+
+    def _check_blocks(self):
+        """Any width that the scales divide must divide into blocks, so that any image does."""
+        for scale, columns in enumerate(self.blocks):
+            most = 2 ** (self.num_scales - 1 - scale) if scale < self.num_scales else 0
+            if columns < 1 or columns & (columns - 1) or columns > most:
+                raise ValueError(
+                    f"model.blocks={self.blocks} puts {columns} columns of scale {scale} into a "
+                    f"block, but with model.num_scales={self.num_scales} only powers of two up to "
+                    f"{most} divide every width there; () has no blocks."
+                )
+
     def scales(self, constrain: Constrain = unconstrained) -> Scales:
         """The processing scales, with their features lying on devices as `constrain` says."""
         channels = self.channels or self.doubled_channels
@@ -82,6 +99,7 @@ class HPUNetConfig(NetworkConfig):
             self.blocks_per_scale,
             self.convs_per_block,
             self.remat,
+            self.blocks,
             constrain,
         )
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hpunet_jax.networks.blocks import Features, concatenate, to_blocks
 from hpunet_jax.networks.convolution import Conv2D
 from hpunet_jax.networks.network import Gaussian
 from hpunet_jax.networks.scales import Scales
@@ -87,8 +88,8 @@ class LatentHierarchy(hk.Module):
         self.decode_last = decode_last
 
     def __call__(
-        self, encoder_features: Sequence[Float[Array, "B _h _w _c"]], choose: ChooseLatent
-    ) -> tuple[Float[Array, "B _h _w _c"], list[Gaussian], list[Float[Array, "B _h _w _d"]]]:
+        self, encoder_features: Sequence[Features], choose: ChooseLatent
+    ) -> tuple[Features, list[Gaussian], list[Float[Array, "B _h _w _d"]]]:
         """Runs the hierarchy from the coarsest latent scale to the finest.
 
         Args:
@@ -104,12 +105,12 @@ class LatentHierarchy(hk.Module):
         for number, dim in enumerate(self.latent_dims):
             if dim:
                 predict = Conv2D(2 * dim, 1, name=f"latent_{number}")
-                parameters = predict(features.astype(jnp.float32))
+                parameters = to_blocks(predict(features.astype(jnp.float32)), 1)
                 gaussian = split_gaussian(parameters, self.log_std_bound)
                 z = choose(len(latents), gaussian)
                 gaussians.append(gaussian)
                 latents.append(z)
-                features = jnp.concatenate([z.astype(features.dtype), features], axis=-1)
+                features = concatenate([z.astype(features.dtype), features])
             if number + 1 < len(self.latent_dims) or self.decode_last:
                 above = self.scales.from_coarsest(number) - 1
                 features = self.scales.decode(above, features, encoder_features[above])

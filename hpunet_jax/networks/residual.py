@@ -2,8 +2,8 @@
 
 import haiku as hk
 import jax
-from jaxtyping import Array, Float
 
+from hpunet_jax.networks.blocks import Features
 from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 
 
@@ -34,11 +34,11 @@ class ResidualBlock(hk.Module):
         self.block_channels = block_channels
         self.convs_per_block = convs_per_block
 
-    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
+    def __call__(self, features: Features) -> Features:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
         residual = features
         for i in range(self.convs_per_block):
-            residual = jax.nn.relu(residual)
+            residual = jax.tree.map(jax.nn.relu, residual)
             residual = Conv2D(self.block_channels, 3, name=f"conv_{i}")(residual)
         if features.shape[-1] != self.channels:
             features = Conv2D(self.channels, 1, name="skip")(features)
@@ -76,10 +76,10 @@ class ResidualScale(hk.Module):
         self.constrain = constrain
         self.remat = remat
 
-    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w d"]:
+    def __call__(self, features: Features) -> Features:
         """Maps [B, h, w, c] to [B, h, w, channels]."""
-        features = self.constrain(features)
+        features = jax.tree.map(self.constrain, features)
         for i in range(self.num_blocks):
             block = ResidualBlock(*self.block, name=f"block_{i}")
             features = (hk.remat(block) if self.remat else block)(features)
-        return self.constrain(features)
+        return jax.tree.map(self.constrain, features)

@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Collection
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
+from hpunet_jax.networks.blocks import Features, concatenate, to_blocks
 from hpunet_jax.networks.convolution import Constrain, down_sample, unconstrained, up_sample
 from hpunet_jax.networks.residual import ResidualScale
 
@@ -23,6 +21,8 @@ class Scales:
       blocks_per_scale: residual blocks of each scale.
       convs_per_block: 3x3 convolutions of each residual block.
       remat: the scales whose blocks the backward pass computes again.
+      columns: columns that lie in the channels at each of the finest scales (blocks.py); 1 at those
+        that it does not name.
       constrain: how the features going into and out of each scale lie on devices.
     """
 
@@ -31,6 +31,7 @@ class Scales:
     blocks_per_scale: int = 3
     convs_per_block: int = 3
     remat: Collection[int] = ()
+    columns: tuple[int, ...] = ()
     constrain: Constrain = unconstrained
 
     def __len__(self) -> int:
@@ -40,7 +41,7 @@ class Scales:
         """The number of a scale when counted from the coarsest."""
         return len(self) - 1 - scale
 
-    def encode(self, scale: int, finer: Float[Array, "B _h _w _c"]) -> Float[Array, "B h w c"]:
+    def encode(self, scale: int, finer: Features) -> Features:
         """One scale of an encoder, called inside the encoder's module.
 
         Args:
@@ -50,12 +51,10 @@ class Scales:
         Returns:
           The scale's features.
         """
-        features = down_sample(finer) if scale else finer
+        features = to_blocks(down_sample(finer) if scale else finer, self._columns(scale))
         return self._blocks(scale, f"scale_{scale}")(features)
 
-    def decode(
-        self, scale: int, coarser: Float[Array, "B _h _w _c"], skip: Float[Array, "B h w _d"]
-    ) -> Float[Array, "B h w c"]:
+    def decode(self, scale: int, coarser: Features, skip: Features) -> Features:
         """One scale of the decoder, called inside the module of its part.
 
         Args:
@@ -66,8 +65,11 @@ class Scales:
         Returns:
           The scale's features.
         """
-        features = jnp.concatenate([up_sample(coarser), skip], axis=-1)
+        features = concatenate([up_sample(coarser, self._columns(scale)), skip])
         return self._blocks(scale, f"scale_{self.from_coarsest(scale)}")(features)
+
+    def _columns(self, scale: int) -> int:
+        return self.columns[scale] if scale < len(self.columns) else 1
 
     def _blocks(self, scale: int, name: str) -> ResidualScale:
         return ResidualScale(
