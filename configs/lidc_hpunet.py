@@ -41,7 +41,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.dtype = "float32"
     config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
     config.model.remat = ()  # scales, 0 the finest: less memory, a second forward pass
-    config.model.blocks = ()  # columns in the channels of the finest scales, such as (8, 4, 2): TPUs
+    config.model.blocks = ()  # columns in the channels of the finest scales, as (8, 4, 2) on TPUs
 
     config.objective = ml_collections.ConfigDict()
     config.objective.name = "geco"  # or "elbo"
