@@ -36,6 +36,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 
@@ -71,7 +72,7 @@ class Blocked:
         """The dtype of the features."""
         return self.parts[0].dtype
 
-    def astype(self, dtype: str | jnp.dtype) -> "Blocked":
+    def astype(self, dtype: DTypeLike) -> "Blocked":
         """The features in another dtype."""
         return jax.tree.map(lambda part: part.astype(dtype), self)
 
@@ -100,7 +101,7 @@ class Blocked:
         return Blocked((means,), (half,), half) if half > 1 else means
 
 
-Features = Float[Array, "B h w c"] | Blocked
+Features = Float[Array | np.ndarray, "B _h _w _c"] | Blocked
 
 
 def to_blocks(features: Features, width: int) -> Features:
@@ -136,7 +137,7 @@ def concatenate(features: Sequence[Features]) -> Features:
 
 
 def kernel_of_blocks(
-    kernel: Float[Array, "k k c d"], features: Blocked
+    kernel: Float[Array | np.ndarray, "k k c d"], features: Blocked
 ) -> Float[Array, "k _blocks _inputs _outputs"]:
     """The kernel that gives from features in blocks what `kernel` gives from plain ones.
 

@@ -54,7 +54,9 @@ class Conv2D(hk.Module):
 
 
 def _convolve(
-    features: Float[Array, "B h w c"], w: Float[Array, "k k c d"], b: Float[Array, " d"]
+    features: Float[Array | np.ndarray, "B h w c"],
+    w: Float[Array | np.ndarray, "rows columns c d"],
+    b: Float[Array | np.ndarray, " d"],
 ) -> Float[Array, "B h w d"]:
     out = jax.lax.conv_general_dilated(
         features,
@@ -68,9 +70,7 @@ def _convolve(
     return (out.astype(jnp.float32) + b).astype(features.dtype)
 
 
-def down_sample(
-    features: Features | Float[np.ndarray, "B h w c"],
-) -> Features | Float[np.ndarray, "B _h _w c"]:
+def down_sample(features: Features) -> Features:
     """Halves height and width of [B, h, w, c] by averaging blocks of 2x2 pixels."""
     if isinstance(features, Blocked):
         return features.down_sampled()
@@ -78,7 +78,7 @@ def down_sample(
     return features.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
-def up_sample(features: Features | Float[np.ndarray, "B h w c"], columns: int = 1) -> Features:
+def up_sample(features: Features, columns: int = 1) -> Features:
     """Doubles height and width of [B, h, w, c] by nearest-neighbour interpolation.
 
     The result lies in blocks of so many columns.
