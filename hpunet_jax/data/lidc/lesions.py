@@ -120,19 +120,23 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
     for grader, readings in enumerate(lesion.graders):
         contours = [c for reading in readings for c in reading.contours if c.z == z]
         for contour in sorted(contours, key=lambda c: not c.inclusion):  # holes last
-            inside, first = enclosed_pixels(contour.points)
+            # An outline's pixels are never lesion: not part of an inclusion, but part of a hole.
+            inside, first = enclosed_pixels(contour.points, with_outline=not contour.inclusion)
             place = cut_mask(inside, first, lesion.centre, pixel_spacing)
             masks[grader][place] = contour.inclusion
     return np.moveaxis(masks, 0, -1)
 
 
-def enclosed_pixels(points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """The pixels that an outline encloses; its own pixels are not among them.
+def enclosed_pixels(
+    points: np.ndarray, with_outline: bool = False
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels that an outline encloses.
 
-    LIDC's outlines are drawn just outside of the nodule.
+    LIDC's outlines are drawn just outside of what is meant.
 
     Args:
       points: int [n, 2], (x, y).
+      with_outline: whether the outline's own pixels are among them.
 
     Returns:
       bool [h, w], and the (y, x) of its first pixel.
@@ -143,7 +147,7 @@ def enclosed_pixels(points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     inside = np.zeros(shape, bool)
     inside[skimage.draw.polygon(y, x, shape)] = True
     y, x = _outline_pixels(np.stack([y, x], axis=1)).T
-    inside[y, x] = False
+    inside[y, x] = with_outline
     return inside, (int(y0), int(x0))
 
 

@@ -4,7 +4,6 @@ import itertools
 
 from hpunet_jax.data.lidc.cutting import CROP
 from hpunet_jax.data.lidc.lesions import GRADERS
-from hpunet_jax.data.phantoms import simulated_ct
 from hpunet_jax.data.phantoms.lidc_examples import PATIENTS, phantom_examples
 from hpunet_jax.data.tensorflow import tfds
 
@@ -37,7 +36,10 @@ _CITATION = """
 class LidcPhantom(tfds.core.GeneratorBasedBuilder):
     """Real outlines of LIDC-IDRI on simulated CT."""
 
-    VERSION = tfds.core.Version(f"{simulated_ct.VERSION}.0.0")
+    VERSION = tfds.core.Version("3.0.0")
+    RELEASE_NOTES = {  # noqa: RUF012 (TFDS's interface)
+        "3.0.0": "The outlines of holes belong to the holes: 656 masks of 579 examples are smaller."
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(

@@ -8,7 +8,7 @@ single one marked a slice, the image does not show that outline. The density fol
 texture, the edge the rated margin, the contrast the rated subtlety and how many graders saw it at
 all, each with some noise. Blur and noise leave open where exactly the lesion ends.
 
-Everything is a deterministic function of (scan, lesion, slice, `VERSION`).
+Everything is a deterministic function of (scan, lesion, slice, `_SEED`) and what the graders drew.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from scipy.special import expit
 from hpunet_jax.data.lidc.cutting import CROP, RESOLUTION
 from hpunet_jax.data.lidc.lesions import GRADERS, Lesion
 
-VERSION = 2
+_SEED = 2
 WINDOW = (-1000.0, 400.0)  # Hounsfield units shown as 0 and 255
 KEYFRAME = 6.0  # mm between independent draws of vessels and smooth noise
 
@@ -73,7 +73,7 @@ class SimulatedLesion:
         number: number of the lesion within its scan.
         lesion: its readings.
         """
-        self._seed = (VERSION, scan, number)
+        self._seed = (_SEED, scan, number)
         self._anatomy = _draw_anatomy(np.random.default_rng(self._seed), lesion)
         self._vessels: dict[int, np.ndarray] = {}
 

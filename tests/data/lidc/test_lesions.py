@@ -75,9 +75,18 @@ def test_unmarked_slices_are_empty_and_exclusions_are_holes():
     hole = square(6, 6, 8, inclusion=False)
     lesion = group_lesions([reading(1, hole, square(0, 0, 20)), reading(2, square(0, 0, 20, 3.0))])
     masks = lesion_masks(lesion[0], 0.0, pixel_spacing=0.5)
-    assert masks[..., 0].sum() == 19**2 - 7**2
+    assert masks[..., 0].sum() == 19**2 - 9**2
     assert masks[..., 1].sum() == 0
     assert masks[90, 90, 0] == 0
+
+
+def test_outline_pixels_are_never_lesion_not_of_holes_either():
+    """As an author of LIDC answered to pylidc's users; the sizes are of that question."""
+    inclusion, exclusion = square(10, 10, 20), square(15, 15, 10, inclusion=False)
+    (lesion,) = group_lesions([reading(1, exclusion, inclusion)])
+    assert lesion_masks(lesion, 0.0, pixel_spacing=0.5)[..., 0].sum() == 19**2 - 11**2 == 240
+    inside, _ = enclosed_pixels(exclusion.points, with_outline=True)
+    assert inside.all()
 
 
 def test_a_missing_or_damaged_data_base_is_named(tmp_path):

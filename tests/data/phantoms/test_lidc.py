@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpunet_jax.data.lidc.lesions import group_lesions, marked_crops
+from hpunet_jax.data.lidc import lesions as lesions_module
+from hpunet_jax.data.lidc.lesions import group_lesions, lesion_masks, marked_crops
 from hpunet_jax.data.lidc.readings import read_scans
 from hpunet_jax.data.phantoms.lidc_examples import (
     PATIENTS,
@@ -41,6 +42,24 @@ def test_lesions_patients_and_slices_are_counted_exactly(lesions):
     assert sum(len(lesion.slices) for _, lesion in lesions) == 15_748  # 51 enclose no pixel
     assert sum(len(lesion.readings) > 4 for _, lesion in lesions) == 23
     assert max(len(lesion.graders) for _, lesion in lesions) == 4
+
+
+def test_the_outlines_of_holes_change_as_many_masks_as_the_data_card_says(lesions, monkeypatch):
+    """Version 2.0.0 counted a hole's own outline as lesion."""
+    enclosed = lesions_module.enclosed_pixels
+    masks = examples = pixels = 0
+    for scan, lesion in lesions:
+        holes = {c.z for r in lesion.readings for c in r.contours if not c.inclusion}
+        for z in holes.intersection(lesion.slices):
+            found = lesion_masks(lesion, z, scan.pixel_spacing)
+            with monkeypatch.context() as patch:
+                patch.setattr(lesions_module, "enclosed_pixels", lambda p, **_: enclosed(p))
+                before = lesion_masks(lesion, z, scan.pixel_spacing)
+            assert (found <= before).all()
+            changed = (found != before).any(axis=(0, 1)).sum()
+            masks, examples = masks + changed, examples + bool(changed)
+            pixels += (found != before).sum()
+    assert (masks, examples, pixels) == (656, 579, 14_767)
 
 
 def test_patients_are_split_in_the_papers_proportions_without_overlap(scans):
