@@ -17,8 +17,8 @@ import numpy as np
 from cityscapesscripts.helpers import labels as cityscapes_labels
 from PIL import Image, UnidentifiedImageError
 
+from hpunet_jax.io import is_clutter, read_labels
 from hpunet_jax.io import read_image as read_any_image
-from hpunet_jax.io import read_labels
 from hpunet_jax.labels import IGNORED
 
 SIZE = (1024, 2048)  # height and width of the originals
@@ -89,7 +89,9 @@ def find_frames(folder: str | os.PathLike[str]) -> tuple[dict[str, list[Frame]],
 
 def _files(folder: pathlib.Path, suffix: str) -> set[tuple[str, str]]:
     return {
-        (path.parent.name, path.name.removesuffix(suffix)) for path in folder.glob(f"*/*{suffix}")
+        (path.parent.name, path.name.removesuffix(suffix))
+        for path in folder.glob(f"*/*{suffix}")
+        if not is_clutter(path.name)
     }
 
 
@@ -106,6 +108,8 @@ def _check_header(path: pathlib.Path, bits: int) -> list[str]:
         with Image.open(path, formats=["PNG"]) as image:
             width, height = image.size
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            return [f"{path} cannot be read: {error.strerror}."]
         return [f"{path} cannot be read; it is damaged or no PNG file ({error})."]
     problems = []
     if (height, width) != SIZE:

@@ -126,7 +126,11 @@ def read_stack(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) -> 
         return read(path, shape)
     except _WrongStack as error:
         raise ValueError(f"{path} {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # both libraries raise many kinds for damaged files
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ValueError(f"{path} cannot be read: {error.strerror or error}.") from error
         raise ValueError(
             f"{path} cannot be read; it is damaged, cut short or of another format ({error}). "
             "Download it again."
@@ -149,12 +153,23 @@ def _read_tiff(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
     with tifffile.TiffFile(path) as stack:
         series = stack.series[0]
         _check_shape(series.shape, shape)
+        compression = stack.pages.first.compression
+        if compression != tifffile.COMPRESSION.NONE and not _has_decoder(compression):
+            name = getattr(compression, "name", compression)
+            raise _WrongStack(f"is compressed as {name}, for which no decoder is installed.")
         # tifffile fills what is cut off with zeros.
         for page in stack.pages:
             ends = np.add(page.dataoffsets, page.databytecounts)
             if ends.size == 0 or ends.max() > stack.filehandle.size:
                 raise ValueError(f"page {page.index} lies beyond the end of the file")
         return series.asarray()
+
+
+def _has_decoder(compression: int) -> bool:
+    try:
+        return tifffile.TIFF.DECOMPRESSORS[compression] is not None
+    except KeyError:
+        return False
 
 
 def _read_hdf5(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -171,8 +186,17 @@ def _read_hdf5(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
                 f"has the data sets {', '.join(sorted(datasets)) or '(none)'}; expected exactly "
                 "one with three axes (z, y, x)."
             )
-        _check_shape(file[stacks[0]].shape, shape)
-        return file[stacks[0]][()]
+        stack = file[stacks[0]]
+        _check_shape(stack.shape, shape)
+        filters = stack.id.get_create_plist()
+        for code, _, _, name in map(filters.get_filter, range(filters.get_nfilters())):
+            if not h5py.h5z.filter_avail(code):
+                name = name.decode(errors="replace") or code
+                raise _WrongStack(
+                    f"is compressed by the HDF5 filter {name}, which is not installed: the package "
+                    "hdf5plugin has many."
+                )
+        return stack[()]
 
 
 def patches(

@@ -101,6 +101,8 @@ def test_frames_are_sorted_into_the_papers_splits(tmp_path):
     places += [("train", "darmstadt"), ("val", "frankfurt")]
     for part, city in places:
         write_frame(tmp_path, part, city, 1, [])
+    city = tmp_path / "leftImg8bit/train/ulm"
+    (city / "._ulm_000000_000001_leftImg8bit.png").write_bytes(b"left by a Mac")
     frames, problems = files.find_frames(tmp_path)
     assert problems == []
     cities = {split: [frame.id.split("_")[0] for frame in frames[split]] for split in frames}

@@ -34,6 +34,7 @@ def write(path, stack, **options):
     [
         ("a.tif", {"photometric": "minisblack"}),
         ("a.tif", {"photometric": "minisblack", "compression": "zlib"}),
+        ("a.tif", {"photometric": "minisblack", "compression": "lzw"}),
         ("a.tif", {"imagej": True}),
         ("a.h5", {}),
         ("a.h5", {"compression": "gzip", "chunks": (2, 16, 16)}),
@@ -89,6 +90,28 @@ def test_files_cut_short_are_refused(tmp_path, labels, name, options):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
     with pytest.raises(ValueError, match=r"cut\.(tif|h5) (cannot be read|has)"):
         read_labels(path, SHAPE)
+
+
+def test_a_missing_decoder_is_not_called_damage(tmp_path, volume, monkeypatch):
+    path = write(tmp_path / "a.tif", volume, photometric="minisblack", compression="lzw")
+    monkeypatch.setattr(stacks, "_has_decoder", lambda _: False)
+    with pytest.raises(ValueError, match=r"a\.tif is compressed as LZW, for which no decoder"):
+        read_volume(path, SHAPE)
+    path = write(tmp_path / "a.h5", volume, compression="gzip", chunks=(2, 16, 16))
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda _: False)
+    with pytest.raises(ValueError, match=r"a\.h5 is compressed by the HDF5 filter deflate, which"):
+        read_volume(path, SHAPE)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, volume, monkeypatch):
+    path = write(tmp_path / "a.tif", volume, photometric="minisblack")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tifffile, "TiffFile", refuse)
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read: Permission denied\.$"):
+        read_volume(path, SHAPE)
 
 
 def test_a_hdf5_file_must_hold_exactly_one_stack(tmp_path, volume):
