@@ -22,4 +22,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.dir = "mydata"  # holds train, val and test
     config.data.size = ()  # height and width to crop or pad all images to; (): they have one size
     config.data.bits = 0  # 8 or 16, that all images must have; 0: as most of them
+    # "one" or "nan": what a class counts as that two maps lack; None: "nan" above two classes
+    config.evaluation.absent = ml_collections.config_dict.placeholder(str)
     return config.lock()

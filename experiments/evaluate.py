@@ -1,81 +1,138 @@
 """Evaluates a trained network on the test split (Appendix B), by its config's evaluation.protocol.
 
     python -m experiments.evaluate --workdir=runs/demo
+    python -m experiments.evaluate --workdir=runs/demo --split=validation --limit=100
+    python -m experiments.evaluate --workdir=model.npz --out=results
 
-Prints a table and writes evaluation.json (means and bootstrap errors), evaluation.md (the same as
-a Markdown table) and evaluation.npz (the scores of every image) to the workdir. Reference rows
-computed from the same data stand beside the model. Scores that are there already, of the same
-weights, images and settings, are not computed again.
+Prints a table and writes, to the workdir or to --out, three files of one name: the scores of every
+image (.npz), means and bootstrap errors (.json), and the same as a Markdown table (.md). The name
+says which split, checkpoint and number of images they are of: evaluation_test_step1500. Reference
+rows computed from the same data stand beside the model. Scores that are there already, of the same
+weights, data, settings and definitions of the metrics, are not computed again.
 """
 
 import dataclasses
 import json
 import pathlib
+import tempfile
 
 from absl import flags
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import markdown_table, results_table
-from hpunet_jax.evaluation.scores import load_scores_of
+from hpunet_jax.evaluation.results import origin, result_name
+from hpunet_jax.evaluation.scores import Scores, load_scores_of
 from hpunet_jax.files import write_aside
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Work directory of a training run, or a model file (then give --out)."
+)
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many images; default: all.", lower_bound=1)
+_OUT = flags.DEFINE_string("out", None, "Folder for the results; default: the work directory.")
 flags.mark_flag_as_required("workdir")
 
 
 def main(_) -> None:
+    folder = results_folder()
+    model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
+    check_config(model.config, sections=("data", "model", "evaluation"))
+    check_writable(folder)
+    scores, name = evaluate_model(model, folder)
+    settings = model.config.evaluation
+    results = scores.summary(settings.bootstraps, settings.seed)
+    for suffix, text in (
+        (".json", json.dumps(results, indent=2)),
+        (".md", markdown_table(results)),
+    ):
+        with write_aside(folder / (name + suffix)) as aside:
+            aside.write_text(text + "\n", encoding="utf-8")
+    of_what = f"{scores.settings['data']}, {scores.settings['split']} split"
+    print(f"\n{of_what}\n\n{results_table(results)}\n")
+    print(f"results: {folder / name}.json, .md (a table for documents) and .npz (each image)")
+
+
+def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Scores, str]:
+    """The scores of each image, which are also written to the folder, and their files' name."""
     from hpunet_jax.data import pipeline
+    from hpunet_jax.data.fingerprint import fingerprint
 
-    workdir = pathlib.Path(_WORKDIR.value)
-    model = hpunet_jax.load(workdir, _STEP.value)
     config, settings = model.config, model.config.evaluation
-    check_config(config, sections=("data", "model", "evaluation"))
     builder = pipeline.open_data_set(config, _DATA_DIR.value)
-    split = _SPLIT.value or settings.split
+    split, step = _SPLIT.value or settings.split, checkpoint_step()
+    num_images = pipeline.num_examples(builder, split)
+    of_what = origin(
+        config,
+        weights=model.digest(),
+        step=step,
+        data=builder.info.full_name,
+        data_digest=fingerprint(builder),
+        split=split,
+        limit=_LIMIT.value,
+    )
+    name = result_name(split, _LIMIT.value, step, of_what["weights"])
+    file = folder / f"{name}.npz"
+    if (scores := load_scores_of(file, of_what)) is not None:
+        return scores, name
 
-    def batches(split, limit=None):
+    def batches(split: str, limit: int | None = None):
         return pipeline.eval_batches(
             builder, split=split, batch_size=settings.batch_size, limit=limit
         )
 
-    num_images = pipeline.num_examples(builder, split)
-    of_what = {
-        "weights": model.digest(),
-        "data": builder.info.full_name,
-        "split": split,
-        "limit": _LIMIT.value,
-        "evaluation": json.loads(settings.to_json()),
-    }
-    file = workdir / "evaluation.npz"
-    scores = load_scores_of(file, of_what)
-    if scores is None:
-        scores = evaluate(
-            model,
-            config,
-            batches(split, _LIMIT.value),
-            training_batches=lambda: batches("train"),
-            num_images=min(num_images, _LIMIT.value or num_images),
-        )
-        scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
-        scores.save(file)
-    results = scores.summary(settings.bootstraps, settings.seed)
-    for name, text in (
-        ("evaluation.json", json.dumps(results, indent=2)),
-        ("evaluation.md", markdown_table(results)),
-    ):
-        with write_aside(workdir / name) as aside:
-            aside.write_text(text + "\n", encoding="utf-8")
-    print(f"\n{builder.info.full_name}, {split} split\n\n{results_table(results)}\n")
-    print(
-        f"results: {workdir / 'evaluation.json'}, table for documents: {workdir / 'evaluation.md'}"
+    scores = evaluate(
+        model,
+        config,
+        batches(split, _LIMIT.value),
+        training_batches=lambda: batches("train"),
+        num_images=min(num_images, _LIMIT.value or num_images),
     )
+    scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
+    scores.save(file)
+    return scores, name
+
+
+def results_folder() -> pathlib.Path:
+    """Where the results go; raises a `ValueError` if that would hide the model, or is nowhere."""
+    source = pathlib.Path(_WORKDIR.value).expanduser()
+    if _OUT.value is None and not source.is_dir():
+        raise ValueError(
+            f"--workdir={_WORKDIR.value} is no folder, so there is no place for the results: give "
+            "a folder as --out, or the work directory of a training run."
+        )
+    folder = pathlib.Path(_OUT.value or source).expanduser()
+    if not source.is_dir() and folder.absolute() == source.absolute():
+        raise ValueError(
+            f"--out={_OUT.value} has the model's own name, under which the model would not be "
+            "found any more: give another folder."
+        )
+    return folder
+
+
+def check_writable(folder: pathlib.Path) -> None:
+    """Raises a `ValueError` if nothing can be written to a folder; creates it if missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"nothing can be written to {folder} ({error}): give another folder as --out."
+        ) from error
+
+
+def checkpoint_step() -> int | None:
+    """The step of the checkpoint that is evaluated; None for a model file."""
+    if not pathlib.Path(_WORKDIR.value).expanduser().is_dir():
+        return None
+    with Checkpoints(pathlib.Path(_WORKDIR.value).expanduser()) as checkpoints:
+        return checkpoints.steps()[-1] if _STEP.value is None else _STEP.value
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from absl import flags
 import hpunet_jax
 from experiments import program
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.figures import curves_figure, save_figure
 from hpunet_jax.figures.catalogue import (
     CURVES,
@@ -25,7 +24,7 @@ from hpunet_jax.figures.catalogue import (
     spread_over,
 )
 from hpunet_jax.figures.model import model_figures
-from hpunet_jax.reproduction.runs import FINISHED, trained
+from hpunet_jax.reproduction.runs import evaluated, trained
 from hpunet_jax.training.metrics_log import FILE_NAME
 
 _NAME = flags.DEFINE_enum("name", None, list(FIGURES), "The figure.")
@@ -65,9 +64,10 @@ def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
 def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
     """The picture of that kind which experiments.sample draws."""
     from hpunet_jax.data import pipeline
+    from hpunet_jax.data.fingerprint import fingerprint
 
-    evaluated = (folder / FINISHED).exists()
-    if picture.worst and not evaluated:
+    run = evaluated(folder)
+    if picture.worst and run is None:
         raise FileNotFoundError(
             f"{folder} is not evaluated, but the picture shows the images of the highest "
             f"{picture.worst}: run `python -m experiments.evaluate --workdir={folder}`."
@@ -75,8 +75,14 @@ def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -
     model = hpunet_jax.load(folder)
     builder = pipeline.open_data_set(model.config)
     split = model.config.evaluation.split
-    if evaluated:
-        numbers = choose_examples(load_scores(folder / FINISHED).rows["model"], picture)
+    if run is not None:
+        _, scores = run
+        if scores.settings["data_digest"] != fingerprint(builder):
+            raise ValueError(
+                f"{folder} was evaluated on other data than {builder.data_dir} holds: run "
+                f"`python -m experiments.evaluate --workdir={folder}` again."
+            )
+        numbers = choose_examples(scores.rows["model"], picture)
     else:
         numbers = spread_over(pipeline.num_examples(builder, split), picture.num_examples)
     examples = pipeline.examples_at(builder, split, numbers)

@@ -6,7 +6,7 @@
 
 Each run is a folder <workdir>/<config>/seed<number>, shared by all tables. What is missing is
 trained and evaluated by experiments.train and experiments.evaluate; a run that stopped half-way
-goes on from its newest checkpoint, one with an evaluation.npz is finished. The table of all
+goes on from its newest checkpoint, one whose last step is evaluated is finished. The table of all
 finished runs, the paper's numbers beside ours, is printed and written to <workdir>/<name>.txt, .md
 and .json.
 
@@ -24,12 +24,10 @@ import sys
 from absl import flags
 
 from experiments import program
-from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.files import write_aside
 from hpunet_jax.reproduction import runs
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
-from hpunet_jax.reproduction.tables import Run, markdown_table, merge, text_table
+from hpunet_jax.reproduction.tables import markdown_table, merge, text_table
 
 _NAME = flags.DEFINE_list("name", None, f"The tables: {', '.join(TABLES)}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of all runs.")
@@ -64,7 +62,7 @@ def make_runs(tables: list[Table], workdir: pathlib.Path) -> list[str]:
     failed = []
     for number, job in enumerate(jobs, start=1):
         folder = workdir / job.name
-        if (folder / runs.FINISHED).exists():
+        if is_finished(folder):
             print(f"[{number}/{len(jobs)}] {job.name}: finished", flush=True)
             continue
         print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
@@ -82,10 +80,7 @@ def make_runs(tables: list[Table], workdir: pathlib.Path) -> list[str]:
 
 def write_table(name: str, table: Table, workdir: pathlib.Path) -> None:
     """Merges the finished runs of a table, writes it and prints it."""
-    read = {
-        row.config: [read_run(workdir, job) for job in runs.finished(workdir, row.config)]
-        for row in table.rows
-    }
+    read = {row.config: read_runs(workdir, row.config) for row in table.rows}
     result = merge(table, read, _BOOTSTRAPS.value)
     for suffix, text in (
         (".txt", text_table(result)),
@@ -103,11 +98,21 @@ def call(name: str, *arguments: str) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-def read_run(workdir: pathlib.Path, job: runs.Job) -> Run:
-    """Reads a finished run."""
-    with Checkpoints(workdir / job.name) as checkpoints:
-        config = checkpoints.config()
-    return Run(job.seed, config, load_scores(workdir / job.name / runs.FINISHED))
+def is_finished(folder: pathlib.Path) -> bool:
+    """Whether a run has scores that can be used; those of other configs or metrics cannot."""
+    try:
+        return runs.evaluated(folder, _LIMIT.value) is not None
+    except ValueError:
+        return False
+
+
+def read_runs(workdir: pathlib.Path, config: str) -> list[runs.Run]:
+    """Reads the finished runs of a config."""
+    found = []
+    for job in runs.trained(workdir, config):
+        if (run := runs.evaluated(workdir / job.name, _LIMIT.value)) is not None:
+            found.append(runs.Run(job.seed, *run))
+    return found
 
 
 if __name__ == "__main__":

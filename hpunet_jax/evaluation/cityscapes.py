@@ -16,8 +16,8 @@ import numpy as np
 
 from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
+from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import Segmenter
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import MIN_REGION
 from hpunet_jax.tasks.targets import CAR
@@ -30,7 +30,7 @@ MIN_REGION_HALF = MIN_REGION // 4
 
 
 def evaluate(
-    model: Segmenter,
+    model: SegmentationModel,
     batches: Iterable[Examples],
     options: SegmentOptions = OPTIONS,
     *,
@@ -40,9 +40,6 @@ def evaluate(
     num_images: int | None = None,
 ) -> Scores:
     """Scores every image of a split.
-
-    The class probabilities of all samples of a batch are held at once: 1.5 GB for each image of
-    512x1024 pixels, 23 classes and 32 samples.
 
     Args:
       model: the model.

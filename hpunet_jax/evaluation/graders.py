@@ -10,36 +10,34 @@ beside the model:
   independent_pixels  the model's marginal sampled in every pixel on its own
 
 The last three know (at best) each pixel's distribution, but not how pixels depend on each other.
+Pixels that any grader of an image ignores are left out of all its scores (`metrics.gradings`).
 """
 
 import collections
 import concurrent.futures
+import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tqdm
+from jaxtyping import Float, Shaped, UInt8
 
 from hpunet_jax.evaluation.independent import independent_pixels
+from hpunet_jax.evaluation.model import FullBatches, SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter
 from hpunet_jax.labels import IGNORED
-from hpunet_jax.metrics.distribution import (
-    Agreement,
-    ged_squared,
-    hungarian_iou,
-    leave_one_out,
-)
-from hpunet_jax.metrics.iou import iou, pairwise_iou
+from hpunet_jax.metrics.gradings import GradedScores, Gradings
+from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.tasks.crop import centre_crop
 
 Examples = Mapping[str, np.ndarray]
-_T = TypeVar("_T")
+_In, _Out = TypeVar("_In"), TypeVar("_Out")
 
 
 def evaluate(
-    model: Segmenter,
+    model: SegmentationModel,
     batches: Iterable[Examples],
     *,
     crop: tuple[int, int],
@@ -47,6 +45,7 @@ def evaluate(
     seed: int = 0,
     num_images: int | None = None,
     training_frequencies: np.ndarray | None = None,
+    absent: Absent | None = None,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -61,56 +60,47 @@ def evaluate(
       num_images: number of images, for the progress bar.
       training_frequencies: [h, w, C], how often each class was drawn in each pixel of the training
         crops (`class_frequencies`); with it, the row `training_marginal` is computed.
+      absent: what a class counts as that two compared maps lack, as of `metrics.gradings`; None:
+        `default_absent`.
 
     Returns:
-      The scores of each image, under the rows above and `model`.
+      The scores of each image, under the rows above and `model`; with several foreground classes
+      those of each class, too. Images whose crop has no pixel to be scored have NaN.
 
     Raises:
-      ValueError: if there are no images, one has no grader, or a mask has a class the model does
-        not know.
+      ValueError: if there are no images, none has anything to be scored, or a mask has a class the
+        model does not know.
     """
-
-    def read() -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
-        batch_size = first = 0
-        for batch in batches:
-            images, masks = _read(batch, crop, model.num_classes, first)
-            batch_size = batch_size or len(images)
-            yield images, masks, first, batch_size
-            first += len(images)
-
-    def score(images: np.ndarray, masks: np.ndarray, first: int, batch_size: int):
-        present = _present(masks)
-        rows = _score_batch(
-            FullBatches(model, batch_size),
-            images,
-            masks,
-            present,
-            num_samples,
-            [seed, first],
-            training_frequencies,
-        )
-        return rows, marked_by_all(masks, present)
-
-    parts: list[dict[str, dict[str, np.ndarray]]] = []
-    subset_b: list[np.ndarray] = []
+    num_classes = model.num_classes
+    absent = absent or default_absent(num_classes)
+    scorer = _Scorer(model, num_samples, seed, absent, training_frequencies)
+    parts: list[_Part] = []
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
-        for rows, marked in _two_at_once(score, read()):
-            parts.append(rows)
-            subset_b.append(marked)
-            bar.update(len(marked))
+        for part in _two_at_once(scorer, _read_all(batches, crop, num_classes)):
+            parts.append(part)
+            bar.update(len(part.subset_b))
     if not parts:
         raise ValueError("there are no images to evaluate: the split is empty.")
-    joined = {
-        row: {name: np.concatenate([part[row][name] for part in parts]) for name in metrics}
-        for row, metrics in parts[0].items()
-    }
     settings = {"num_samples": num_samples, "seed": seed, "crop": list(crop)}
-    return Scores(joined, np.concatenate(subset_b), settings)
+    if num_classes > 2:
+        settings["absent"] = absent
+    scores = _joined(parts, settings)
+    if not scores.scored().any():
+        raise ValueError(
+            f"no image has a pixel to be scored: in their crops of {crop[0]}x{crop[1]} all masks "
+            f"are {IGNORED}."
+        )
+    return scores
+
+
+def default_absent(num_classes: int) -> Absent:
+    """What an absent class counts as: 'one' as on LIDC, 'nan' with several foreground classes."""
+    return "one" if num_classes <= 2 else "nan"
 
 
 def class_frequencies(
     batches: Iterable[Examples], *, crop: tuple[int, int], num_classes: int
-) -> np.ndarray:
+) -> Float[np.ndarray, "h w C"]:
     """How often each class is drawn in each pixel of the crop: the training-time marginal.
 
     Args:
@@ -125,102 +115,120 @@ def class_frequencies(
       ValueError: see `evaluate`.
     """
     counts = np.zeros((*crop, num_classes))
-    first = 0
-    for batch in batches:
-        images, masks = _read(batch, crop, num_classes, first)
+    for batch in _read_all(batches, crop, num_classes):
         for label in range(num_classes):
-            counts[..., label] += (masks == label).sum(axis=(0, 1))
-        first += len(images)
+            counts[..., label] += (batch.masks == label).sum(axis=(0, 1))
     total = counts.sum(axis=-1, keepdims=True)
     nothing = np.eye(num_classes)[0]
     return np.where(total > 0, counts / np.maximum(total, 1), nothing)
 
 
-def marked_by_all(masks: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Subset B (Appendix C): images in which each grader marked something, within the crop.
+class _Batch(NamedTuple):
+    """Images [B, h, w, channels] and masks [G, B, h, w] of a batch, cropped."""
 
-    Args:
-      masks: [G, B, H, W].
-      present: bool [B, G], the graders who annotated the image.
-
-    Returns:
-      bool [B].
-    """
-    marked = ((masks != 0) & (masks != IGNORED)).any(axis=(2, 3)).T
-    return (marked | ~present).all(axis=1)
+    images: Shaped[np.ndarray, "B h w channels"]
+    masks: UInt8[np.ndarray, "G B h w"]
+    first: int  # the first image's number
+    size: int  # of all batches but the last
 
 
-def _two_at_once(function: Callable[..., _T], arguments: Iterable[tuple]) -> Iterator[_T]:
-    """`itertools.starmap` in two threads.
+class _Part(NamedTuple):
+    """The scores of a batch."""
+
+    rows: Mapping[str, GradedScores]
+    subset_b: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scorer:
+    """Scores the images of one batch."""
+
+    model: SegmentationModel
+    num_samples: int
+    seed: int
+    absent: Absent
+    training_frequencies: np.ndarray | None
+
+    def __call__(self, batch: _Batch) -> _Part:
+        gradings = Gradings(batch.masks, self.model.num_classes, self.absent)
+        model = FullBatches(self.model, batch.size)
+        drawn = model.sample(batch.images, self.num_samples, self.seed, batch.first)
+        predictions = self._references(drawn.marginal, batch.first)
+        rebuilt = gradings.reconstruction_iou(self._reconstruct(model, batch))
+        rows = {
+            "model": _both(gradings.agreement(drawn.labels), rebuilt),
+            "human": gradings.human(),
+            **{row: gradings.agreement(labels) for row, labels in predictions.items()},
+        }
+        return _Part(rows, gradings.marked_by_all())
+
+    def _references(self, marginal: np.ndarray, first: int) -> dict[str, np.ndarray]:
+        """Labels [N, B, H, W] of the reference rows, from the model's marginal [B, H, W, C]."""
+        rows = {"thresholded_mean": marginal.argmax(axis=-1).astype(np.uint8)[None]}
+        if self.training_frequencies is not None:
+            _check_frequencies(self.training_frequencies, marginal.shape)
+            labels = self.training_frequencies.argmax(axis=-1).astype(np.uint8)
+            rows["training_marginal"] = np.broadcast_to(labels, (1, *marginal.shape[:3]))
+        seed = [self.seed, first]
+        rows["independent_pixels"] = independent_pixels(marginal, self.num_samples, seed)
+        return rows
+
+    def _reconstruct(self, model: FullBatches, batch: _Batch) -> np.ndarray:
+        """The reconstructions [G, B, H, W] of all gradings; ignored pixels go in as class 0."""
+        gradings = np.where(batch.masks == IGNORED, 0, batch.masks)
+        return np.stack([model.reconstruct(batch.images, grading) for grading in gradings])
+
+
+def _both(a: GradedScores, b: GradedScores) -> GradedScores:
+    """Several metrics of one row."""
+    of_class = {label: {**a.of_class[label], **b.of_class[label]} for label in a.of_class}
+    return GradedScores({**a.metrics, **b.metrics}, of_class)
+
+
+def _joined(parts: list[_Part], settings: Mapping) -> Scores:
+    """The scores of all images, one part after the other."""
+
+    def join(of_parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([part[name] for part in of_parts]) for name in of_parts[0]}
+
+    first = parts[0].rows
+    rows = {row: join([part.rows[row].metrics for part in parts]) for row in first}
+    of_class = {
+        label: {row: join([part.rows[row].of_class[label] for part in parts]) for row in first}
+        for label in first["model"].of_class
+    }
+    subset_b = np.concatenate([part.subset_b for part in parts])
+    return Scores(rows, subset_b, settings, of_class=of_class)
+
+
+def _two_at_once(function: Callable[[_In], _Out], arguments: Iterable[_In]) -> Iterator[_Out]:
+    """`map` in two threads.
 
     The CPU scores one batch while the device samples the next; and where the device is a CPU, small
     operations would leave cores idle.
     """
     arguments = iter(arguments)
-    yield from itertools.starmap(function, itertools.islice(arguments, 1))  # alone: it compiles
+    yield from map(function, itertools.islice(arguments, 1))  # alone: it compiles
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        pending: collections.deque[concurrent.futures.Future[_T]] = collections.deque()
-        for these in arguments:
-            pending.append(pool.submit(function, *these))
+        pending: collections.deque[concurrent.futures.Future[_Out]] = collections.deque()
+        for argument in arguments:
+            pending.append(pool.submit(function, argument))
             if len(pending) > 2:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def _score_batch(
-    model: FullBatches,
-    images: np.ndarray,
-    masks: np.ndarray,
-    present: np.ndarray,
-    num_samples: int,
-    seed: list[int],
-    training_frequencies: np.ndarray | None,
-) -> dict[str, dict[str, np.ndarray]]:
-    """{row: {metric: [B]}} for masks [G, B, H, W]."""
-    probabilities = model.sample(images, num_samples, seed)
-    marginal = probabilities.mean(axis=0)
-    num_classes = marginal.shape[-1]
-    predictions = {
-        "model": probabilities.argmax(axis=-1).astype(np.uint8),
-        "thresholded_mean": marginal.argmax(axis=-1).astype(np.uint8)[None],
-    }
-    if training_frequencies is not None:
-        _check_frequencies(training_frequencies, marginal.shape)
-        labels = training_frequencies.argmax(axis=-1).astype(np.uint8)
-        predictions["training_marginal"] = np.broadcast_to(labels, (1, *marginal.shape[:3]))
-    predictions["independent_pixels"] = independent_pixels(marginal, num_samples, seed)
-
-    classes = range(1, num_classes)
-    among_graders = pairwise_iou(masks, masks, classes)
-
-    def agreement(labels: np.ndarray) -> dict[str, np.ndarray]:
-        cross = pairwise_iou(labels, masks, classes)
-        among_samples = pairwise_iou(labels, labels, classes)
-        ged2 = ged_squared(cross, among_samples, among_graders, present)
-        return Agreement(ged2, hungarian_iou(cross, present))._asdict()
-
-    rebuilt = _reconstruction_iou(model, images, masks, present, classes)
-    return {
-        "model": {**agreement(predictions.pop("model")), "reconstruction_iou": rebuilt},
-        "human": leave_one_out(among_graders, present)._asdict(),
-        **{row: agreement(labels) for row, labels in predictions.items()},
-    }
-
-
-def _reconstruction_iou(
-    model: FullBatches,
-    images: np.ndarray,
-    masks: np.ndarray,
-    present: np.ndarray,
-    classes: Sequence[int],
-) -> np.ndarray:
-    """[B]: mean over the graders present of the IoU of a grading and its reconstruction."""
-    total = np.zeros(len(images))
-    for grading, has_grading in zip(masks, present.T, strict=True):
-        rebuilt = model.reconstruct(images, np.where(grading == IGNORED, 0, grading))
-        total += np.where(has_grading, iou(rebuilt, grading, classes), 0.0)
-    return total / present.sum(axis=1)
+def _read_all(
+    batches: Iterable[Examples], crop: tuple[int, int], num_classes: int
+) -> Iterator[_Batch]:
+    """Crops, brings the graders to the front, and numbers the images."""
+    first = size = 0
+    for examples in batches:
+        images, masks = _read(examples, crop, num_classes, first)
+        size = size or len(images)
+        yield _Batch(images, masks, first, size)
+        first += len(images)
 
 
 def _read(
@@ -241,19 +249,7 @@ def _read(
             f"the masks of image {image} have the class {masks[wrong][0]}, but the model knows the "
             f"classes 0 to {num_classes - 1} (and {IGNORED} for pixels to ignore)."
         )
-    masks = np.ascontiguousarray(np.moveaxis(masks, -1, 0))
-    if not (has_grader := _present(masks).any(axis=1)).all():
-        image = first + int(np.argmin(has_grader))
-        raise ValueError(
-            f"image {image} has no grader: all of its masks are {IGNORED} everywhere. Leave it out "
-            "of the data set."
-        )
-    return images, masks
-
-
-def _present(masks: np.ndarray) -> np.ndarray:
-    """bool [B, G]: the graders who annotated the image."""
-    return (masks != IGNORED).any(axis=(2, 3)).T
+    return images, np.ascontiguousarray(np.moveaxis(masks, -1, 0))
 
 
 def _check_frequencies(frequencies: np.ndarray, marginal_shape: tuple[int, ...]) -> None:

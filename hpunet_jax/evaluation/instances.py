@@ -15,8 +15,9 @@ has seen the image only, if it is told the label of each object that it found.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,8 +26,8 @@ import scipy.optimize
 import skimage.measure
 import tqdm
 
+from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, seed_word
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import FullBatches, Segmenter, seed_word
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.instances import clean_up, only_classes, renumber
 from hpunet_jax.instances.scores import foreground_probability, instance_scores
@@ -42,6 +43,8 @@ from hpunet_jax.tasks.targets import (
 )
 
 Examples = Mapping[str, np.ndarray]
+Row = dict[str, float | Detections]
+_DETECTIONS = "detections"
 _CROSS = scipy.ndimage.generate_binary_structure(2, 1)
 
 
@@ -60,7 +63,7 @@ class Truth(NamedTuple):
 
 
 def evaluate(
-    model: Segmenter,
+    model: SegmentationModel,
     batches: Iterable[Examples],
     read: Callable[[Examples], Truth],
     options: SegmentOptions,
@@ -92,33 +95,21 @@ def evaluate(
       ValueError: if there are no images, or the examples do not fit the model.
     """
     classes = stochastic_classes(model.num_classes, num_ids)
-    draw = jax.jit(jax.vmap(lambda key, annotations: draw_target(key, annotations, num_ids)))
-    parts: list[dict[str, dict[str, list]]] = []
-    batch_size = first = 0
+    scorer = _Scorer(model, read, options, crop, num_ids, min_region, classes)
+    images: list[dict[str, Row]] = []
+    size = 0
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
         for examples in batches:
-            annotations = check_annotations(examples, num_ids, model.num_classes)
-            cropped = {name: centre_crop(maps, crop) for name, maps in annotations.items()}
-            images = centre_crop(examples["image"], crop)
-            truth = read(cropped)
-            batch_size = batch_size or len(images)
-            numbers = np.arange(first, first + len(images))
-            keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(options.seed), numbers)
-            batch = _Batch(
-                FullBatches(model, batch_size),
-                images,
-                np.asarray(draw(keys, cropped)),
-                truth,
-                classes,
-                options,
-                min_region,
-            )
-            parts.append(batch.score(first))
-            first += len(images)
-            bar.update(len(images))
-    if not parts:
+            size = size or len(examples["image"])
+            scored = scorer.score(examples, first=len(images), size=size)
+            images.extend(scored)
+            bar.update(len(scored))
+    if not images:
         raise ValueError("there are no images to evaluate: the split is empty.")
-    return _joined(parts, options, crop, num_ids, min_region)
+    settings = {**dataclasses.asdict(options), "crop": list(crop), "num_ids": num_ids}
+    if min_region is not None:
+        settings["min_region"] = min_region
+    return _joined(images, settings)
 
 
 def paint(instances: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -150,73 +141,107 @@ def paint(instances: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.nd
     return colour[number].reshape(labels.shape)
 
 
+class _Image(NamedTuple):
+    """One image's samples, reconstruction and annotations."""
+
+    number: int
+    labels: np.ndarray  # [N, H, W], the samples
+    foreground: np.ndarray  # [H, W], the mean probability of the stochastic classes
+    foreground_of_first: np.ndarray  # [H, W], that of the first sample
+    rebuilt: np.ndarray  # [H, W], the reconstruction of the target
+    target: np.ndarray  # [H, W], the truth with random labels for instances
+    truth: Truth  # [H, W] each
+
+
 @dataclasses.dataclass(frozen=True)
-class _Batch:
-    """A batch of images with what they are scored by."""
+class _Scorer:
+    """Scores images, whose scores do not depend on their batch."""
 
-    model: FullBatches
-    images: np.ndarray
-    target: np.ndarray
-    truth: Truth
-    classes: range
+    model: SegmentationModel
+    read: Callable[[Examples], Truth]
     options: SegmentOptions
+    crop: tuple[int, int]
+    num_ids: int
     min_region: int | None
+    classes: range  # those that stand for instances
 
-    def score(self, first: int) -> dict[str, dict[str, list]]:
-        """{row: {metric: [one for each image]}}, `first` being the first image's number."""
-        seed = self.options.seed
-        samples = self.model.sample(self.images, self.options.num_samples, [seed, first])
-        labels = samples.argmax(axis=-1)
-        foreground = foreground_probability(samples, self.classes)
-        of_first = foreground_probability(samples[:1], self.classes)
-        rebuilt = self.model.reconstruct(self.images, np.where(self.target < 0, 0, self.target))
-        rows: dict[str, dict[str, list]] = {}
-        for image in range(len(self.images)):
-            found = self.instances(labels[:, image], foreground[image], first + image)
-            for row, instances in found.items():
-                sure = of_first if row == "sample_components" else foreground
-                known = rebuilt[image] if row == "model" else None
-                for metric, value in self.metrics(image, instances, sure[image], known).items():
-                    rows.setdefault(row, {}).setdefault(metric, []).append(value)
-        return rows
+    def score(self, examples: Examples, first: int, size: int) -> list[dict[str, Row]]:
+        """{row: {metric: value}} of each image of a batch.
 
-    def instances(
-        self, labels: np.ndarray, foreground: np.ndarray, number: int
-    ) -> dict[str, np.ndarray]:
-        """The instances [H, W] of each row, from the samples of one image."""
-        options = dataclasses.replace(self.options, seed=seed_word([self.options.seed, number]))
-        one = only_classes(labels[0], self.classes)
+        Args:
+          examples: the batch.
+          first: the number of its first image.
+          size: the size of all batches but the last.
+        """
+        return [
+            {
+                row: self._score_row(row, instances, image)
+                for row, instances in self._instances(image).items()
+            }
+            for image in self._predict(examples, first, size)
+        ]
+
+    def _predict(self, examples: Examples, first: int, size: int) -> list[_Image]:
+        annotations = check_annotations(examples, self.num_ids, self.model.num_classes)
+        cropped = {name: centre_crop(maps, self.crop) for name, maps in annotations.items()}
+        images = centre_crop(examples["image"], self.crop)
+        numbers = first + np.arange(len(images))
+        target = self._draw_targets(numbers, cropped)
+        model = FullBatches(self.model, size)
+        drawn = model.sample(images, self.options.num_samples, self.options.seed, first)
+        rebuilt = model.reconstruct(images, np.where(target == NO_TARGET, 0, target))
+        truth = zip(*self.read(cropped), strict=True)
+        of_images = zip(
+            numbers.tolist(),
+            np.moveaxis(drawn.labels, 1, 0),
+            foreground_probability(drawn.marginal[None], self.classes),
+            foreground_probability(drawn.first[None], self.classes),
+            rebuilt,
+            target,
+            strict=True,
+        )
+        return [_Image(*one, Truth(*maps)) for one, maps in zip(of_images, truth, strict=True)]
+
+    def _draw_targets(self, numbers: np.ndarray, annotations: Examples) -> np.ndarray:
+        """The targets [B, H, W] to reconstruct: random labels, by the images' numbers."""
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(self.options.seed), numbers)
+        return np.asarray(self._draw(keys, annotations))
+
+    @functools.cached_property
+    def _draw(self) -> Callable[..., jax.Array]:
+        return jax.jit(jax.vmap(functools.partial(draw_target, num_ids=self.num_ids)))
+
+    def _instances(self, image: _Image) -> dict[str, np.ndarray]:
+        """The instances [H, W] of each row."""
+        seed = seed_word([self.options.seed, image.number])
+        options = dataclasses.replace(self.options, seed=seed)
+        one = only_classes(image.labels[0], self.classes)
         components = {
-            "marginal_components": scipy.ndimage.label(foreground > 0.5, _CROSS)[0],
+            "marginal_components": scipy.ndimage.label(image.foreground > 0.5, _CROSS)[0],
             "sample_components": skimage.measure.label(one, background=0, connectivity=1),
         }
         cleaned = {
             row: clean_up(found, options.erosion, options.neighbourhood, options.no_neighbour)
             for row, found in components.items()
         }
-        return {"model": instances_from_samples(labels, self.classes, options), **cleaned}
+        return {"model": instances_from_samples(image.labels, self.classes, options), **cleaned}
 
-    def metrics(
-        self,
-        image: int,
-        instances: np.ndarray,
-        foreground: np.ndarray,
-        rebuilt: np.ndarray | None,
-    ) -> dict[str, float | Detections]:
-        """The metrics of a row, of one image; without a reconstruction, instances are painted."""
-        target, truth = self.target[image], Truth(*(maps[image] for maps in self.truth))
+    def _score_row(self, row: str, instances: np.ndarray, image: _Image) -> Row:
+        target, truth = image.target, image.truth
         ignored = target == NO_TARGET
-        if rebuilt is None:
-            rebuilt = paint(instances, truth.instances, target)
+        rebuilt = image.rebuilt
+        if row != "model":  # what lies in ignored pixels does not choose an instance's object
+            rebuilt = paint(np.where(ignored, 0, instances), truth.instances, target)
         scored = iou(rebuilt[None], target[None], self.classes, "nan", ignored[None])
-        values: dict[str, float | Detections] = {
+        values: Row = {
             "reconstruction_iou": float(scored[0]),
             "rand_error": adapted_rand_error(instances, truth.instances),
         }
         if self.min_region is not None:
-            values["detections"] = match(
+            sure = image.foreground_of_first if row == "sample_components" else image.foreground
+            values[_DETECTIONS] = match(
                 instances,
-                instance_scores(instances, foreground),
+                instance_scores(instances, sure),
                 truth.instances,
                 groups=truth.groups,
                 void=truth.void,
@@ -225,29 +250,13 @@ class _Batch:
         return values
 
 
-def _joined(
-    parts: list[dict[str, dict[str, list]]],
-    options: SegmentOptions,
-    crop: tuple[int, int],
-    num_ids: int,
-    min_region: int | None,
-) -> Scores:
-    rows = {
-        row: {
-            metric: [value for part in parts for value in part[row][metric]] for metric in metrics
-        }
-        for row, metrics in parts[0].items()
-    }
-    detections = {
-        row: join(metrics.pop("detections"))
-        for row, metrics in rows.items()
-        if "detections" in metrics
-    }
-    settings = {**dataclasses.asdict(options), "crop": list(crop), "num_ids": num_ids}
-    if min_region is not None:
-        settings["min_region"] = min_region
-    arrays = {
-        row: {metric: np.array(values) for metric, values in metrics.items()}
-        for row, metrics in rows.items()
-    }
-    return Scores(arrays, None, settings, detections)
+def _joined(images: list[dict[str, Row]], settings: Mapping[str, Any]) -> Scores:
+    """The scores of all images."""
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    detections = {}
+    for row, metrics in images[0].items():
+        of_row = {metric: [image[row][metric] for image in images] for metric in metrics}
+        if _DETECTIONS in of_row:
+            detections[row] = join(of_row.pop(_DETECTIONS))
+        rows[row] = {metric: np.array(values) for metric, values in of_row.items()}
+    return Scores(rows, None, settings, detections)

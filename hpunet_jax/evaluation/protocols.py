@@ -4,6 +4,11 @@
                         'cityscapes'
   evaluation.num_samples, seed
 
+for graders:
+
+  evaluation.absent             what a class counts as that two compared maps lack: 'one' or 'nan'
+                                (metrics/gradings.py); if missing, 'nan' above two classes
+
 and for instances:
 
   evaluation.hamming_threshold  the greatest distance within a cluster (Appendix G), 16 if missing
@@ -18,8 +23,8 @@ import ml_collections
 
 from hpunet_jax.evaluation import cityscapes, graders, snemi3d
 from hpunet_jax.evaluation.graders import Examples
+from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import Segmenter
 from hpunet_jax.inference.segment import SegmentOptions
 
 PROTOCOLS = ("graders", "snemi3d", "cityscapes")
@@ -27,7 +32,7 @@ _FORMER = {"lidc": "graders"}  # names in the configs of older runs
 
 
 def evaluate(
-    model: Segmenter,
+    model: SegmentationModel,
     config: ml_collections.ConfigDict,
     batches: Iterable[Examples],
     training_batches: Callable[[], Iterable[Examples]],
@@ -56,6 +61,11 @@ def evaluate(
         raise ValueError(
             f"evaluation.protocol is {protocol!r}: expected one of {', '.join(PROTOCOLS)}."
         )
+    if config.data.get("extrapolation", None) is not None:
+        raise ValueError(
+            "this model was trained to extrapolate (data.extrapolation), for which no score is "
+            "known: experiments.sample shows what it does."
+        )
     crop = tuple(config.data.crop)
     if protocol == "graders":
         frequencies = graders.class_frequencies(
@@ -69,6 +79,7 @@ def evaluate(
             seed=settings.seed,
             num_images=num_images,
             training_frequencies=frequencies,
+            absent=settings.get("absent", None),
         )
     num_ids = config.data.get("num_ids", None)
     options = SegmentOptions.from_config(config)

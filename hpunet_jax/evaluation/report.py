@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hpunet_jax.evaluation.text_table import aligned, markdown
+
 _ROWS = {
     "model": "the model's samples",
     "human": "one grader against the others",
@@ -24,10 +26,10 @@ _UNDEFINED = "–"
 
 
 def results_table(results: Mapping[str, Any]) -> str:
-    """The results as aligned plain text, all images first, then subset B.
+    """The results as aligned plain text: all images, subset B, and the model's by class.
 
     Args:
-      results: what `scores.summarize` gives, or the same read from evaluation.json.
+      results: what `scores.summarize` gives, or the same read from its file.
 
     Returns:
       Several lines, without a final line break.
@@ -37,12 +39,16 @@ def results_table(results: Mapping[str, Any]) -> str:
         metrics = _metrics_of(rows)
         table = [[caption, *(_METRICS.get(name, name) for name in metrics)]]
         table += [[_row_label(row), *_cells(values, metrics)] for row, values in rows.items()]
-        parts.append(_aligned(table))
+        parts.append(aligned(table))
+    if classes := _class_rows(results):
+        parts.append(aligned(classes))
     return "\n\n".join([*parts, _note(results)])
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
-    """The results as one Markdown table; subset B, if any, stands in the columns on the right.
+    """The results as a Markdown table; subset B, if any, stands in the columns on the right.
+
+    With several foreground classes there is a second table, of the model by class.
 
     Args:
       results: as for `results_table`.
@@ -57,27 +63,43 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         for name in _metrics_of(rows)
     ]
     header = [f"{_METRICS.get(name, name)}<br>{images}" for name, _, images in columns]
-    lines = [["", *header], ["---", *("---:" for _ in columns)]]
+    lines = [["", *header]]
     for row in sections[0][1]:
         cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
         lines.append([_row_label(row), *cells])
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    tables = [markdown(lines)]
+    if classes := _class_rows(results):
+        tables.append(markdown(classes))
     counts = results["counts"]
     images = f"{counts['images']:,} images"
     if "subset_b" in counts:
         images += f", {counts['subset_b']:,} in subset B (all graders marked it)"
-    return f"{table}\n\n{images}; {_note(results)}"
+    return "\n\n".join([*tables, f"{images}; {_note(results)}"])
 
 
 def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """(caption, rows) of all images and of subset B, if there are graders."""
     counts = results["counts"]
-    other = ("subset_b", "counts", "settings")
+    other = ("subset_b", "classes", "counts", "settings")
     rows = {name: value for name, value in results.items() if name not in other}
     sections = [(f"all {counts['images']:,} images", rows)]
     if "subset_b" in results:
         sections.append((f"subset B: {counts['subset_b']:,} images", results["subset_b"]))
     return sections
+
+
+def _class_rows(results: Mapping[str, Any]) -> list[list[str]]:
+    """The model's scores of each class, with a header; [] if there is but one."""
+    classes = {label: rows["model"] for label, rows in results.get("classes", {}).items()}
+    if not classes:
+        return []
+    metrics = _metrics_of(classes)
+    header = ["the model's samples, by class", *(_METRICS.get(name, name) for name in metrics)]
+    lines = []
+    for label, values in classes.items():
+        images = max(v.get("images", results["counts"]["images"]) for v in values.values())
+        lines.append([f"class {label} ({images:,} images)", *_cells(values, metrics)])
+    return [header, *lines]
 
 
 def _metrics_of(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -101,24 +123,13 @@ def _cells(values: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) ->
     return [cell(metric) for metric in metrics]
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> str:
-    """First column to the left, the others to the right, a rule under the header."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "   ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in table
-    ]
-    lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
-    return "\n".join(lines)
-
-
 def _note(results: Mapping[str, Any]) -> str:
     bootstraps, runs = results["settings"]["bootstraps"], results["counts"]["runs"]
     seeds = f" of each of {runs} runs" if runs > 1 else ""
+    without = results["counts"].get("without_score", 0)
+    left_out = f" Without any score, since nothing of them is annotated: {without:,} images."
     return (
         "↓ lower is better, ↑ higher is better; "
         f"mean ± standard deviation over {bootstraps:,} bootstraps{seeds}."
+        + (left_out if without else "")
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from hpunet_jax.files import write_aside
 from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
@@ -17,6 +18,7 @@ from hpunet_jax.metrics.bootstrap import Estimate, bootstrap
 _SUBSET_B = "subset_b"
 _SETTINGS = "settings"
 _DETECTIONS = "detections."
+_CLASS = "class_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,29 +33,49 @@ class Scores:
       settings: what the scores depend on; anything JSON can hold.
       detections: {row: detections}, which make the average precision; it is a score of the data
         set, not of an image.
+      of_class: {class: rows}, the scores of each foreground class alone where there are several
+        and graders; NaN also where an image has no score of the class.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
     subset_b: np.ndarray | None
     settings: Mapping[str, Any]
     detections: Mapping[str, Detections] = dataclasses.field(default_factory=dict)
+    of_class: Mapping[int, Mapping[str, Mapping[str, np.ndarray]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def num_images(self) -> int:
         """Number of images."""
         return len(next(iter(next(iter(self.rows.values())).values())))
 
+    def scored(self) -> Bool[np.ndarray, " images"]:
+        """The images that have any score, or detections."""
+        if self.detections:
+            return np.ones(self.num_images, bool)
+        values = [values for metrics in self.rows.values() for values in metrics.values()]
+        return ~np.isnan(values).all(axis=0)
+
     def summary(self, num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:
         """Means and bootstrap errors as a JSON object; see `summarize`."""
         return summarize([self], num_bootstraps, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the scores as .npz: `<row>/<metric>`, `<row>/detections.<field>`, `subset_b`."""
+        """Writes the scores as .npz.
+
+        Its arrays are `<row>/<metric>`, `<row>/<metric>/class_<c>`, `<row>/detections.<field>` and
+        `subset_b`; `settings` is JSON.
+        """
         arrays = {
             f"{row}/{metric}": values
             for row, metrics in self.rows.items()
             for metric, values in metrics.items()
         }
+        for label, rows in self.of_class.items():
+            for row, metrics in rows.items():
+                for metric, values in metrics.items():
+                    arrays[f"{row}/{metric}/{_CLASS}{label}"] = values
         for row, detections in self.detections.items():
             for field, values in detections._asdict().items():
                 arrays[f"{row}/{_DETECTIONS}{field}"] = values
@@ -76,19 +98,24 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         raise FileNotFoundError(f"{path} does not exist: run experiments.evaluate to write it.")
     rows: dict[str, dict[str, np.ndarray]] = {}
     detections: dict[str, dict[str, np.ndarray]] = {}
+    of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for name in arrays:
-                row, slash, metric = name.partition("/")
-                if slash and metric.startswith(_DETECTIONS):
+                row, _, metric = name.partition("/")
+                metric, _, label = metric.partition("/")
+                if metric.startswith(_DETECTIONS):
                     field = metric.removeprefix(_DETECTIONS)
                     detections.setdefault(row, {})[field] = arrays[name]
-                elif slash:
+                elif label:
+                    of_row = of_class.setdefault(int(label.removeprefix(_CLASS)), {})
+                    of_row.setdefault(row, {})[metric] = arrays[name]
+                elif metric:
                     rows.setdefault(row, {})[metric] = arrays[name]
             subset_b = arrays.get(_SUBSET_B)
             settings = json.loads(str(arrays[_SETTINGS]))
         found = {row: Detections(**fields) for row, fields in detections.items()}
-        return Scores(rows, subset_b, settings, found)
+        return Scores(rows, subset_b, settings, found, of_class)
     except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} does not hold the scores of an evaluation ({error}): run "
@@ -123,8 +150,11 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
 
     Returns:
       A JSON object: {row: {metric: {"mean": …, "std": …}}} with the average precision last, the
-      same for the images of subset B under "subset_b" if there are graders, and "counts" and
-      "settings". Undefined values are None, so that every JSON reader accepts them.
+      same for the images of subset B under "subset_b" if there are graders, {class: rows} under
+      "classes" if there are several, and "counts" and "settings". counts["images"] is the number of
+      images that have any score in all runs, "without_score" that of the others, if there are such;
+      "images" stands beside a mean that is of fewer. Undefined values are None, so that every JSON
+      reader accepts them.
 
     Raises:
       ValueError: if there is no run, or the runs do not score the same images.
@@ -138,36 +168,43 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
             "one data set, with the same crop."
         )
 
-    def estimates(chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+    def estimates(of_runs: list[Mapping], chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+        def estimate(row: str, metric: str) -> dict[str, Any]:
+            values = np.stack([rows[row][metric] for rows in of_runs])[:, chosen]
+            value = bootstrap(values, num_bootstraps, seed)
+            fewer = {"images": value.num_images} if value.num_images < chosen.sum() else {}
+            return {**_as_json(value), **fewer}
+
         return {
-            row: {
-                metric: _as_json(
-                    bootstrap(
-                        np.stack([run.rows[row][metric] for run in runs])[:, chosen],
-                        num_bootstraps,
-                        seed,
-                    )
-                )
-                for metric in metrics
-            }
-            for row, metrics in first.rows.items()
+            row: {metric: estimate(row, metric) for metric in metrics}
+            for row, metrics in of_runs[0].items()
         }
 
-    summary: dict[str, Any] = estimates(np.ones(first.num_images, bool))
+    scored = np.logical_and.reduce([run.scored() for run in runs])
+    summary: dict[str, Any] = estimates([run.rows for run in runs], scored)
     for row in first.detections:
         of_runs = [run.detections[row] for run in runs]
         for metric, value in estimate_average_precision(of_runs, num_bootstraps, seed).items():
             summary[row][metric] = _as_json(value)
-    counts = {"images": first.num_images, "runs": len(runs)}
+    counts = {"images": int(scored.sum()), "runs": len(runs)}
+    if not scored.all():
+        counts["without_score"] = int((~scored).sum())
     if first.subset_b is not None:
-        summary[_SUBSET_B] = estimates(first.subset_b)
+        summary[_SUBSET_B] = estimates([run.rows for run in runs], first.subset_b)
         counts[_SUBSET_B] = int(first.subset_b.sum())
+    if first.of_class:
+        summary["classes"] = {
+            str(label): estimates([run.of_class[label] for run in runs], scored)
+            for label in first.of_class
+        }
     settings = {**first.settings, "bootstraps": num_bootstraps, "bootstrap_seed": seed}
     return {**summary, "counts": counts, _SETTINGS: settings}
 
 
 def _same_images(a: Scores, b: Scores) -> bool:
     if a.num_images != b.num_images or a.detections.keys() != b.detections.keys():
+        return False
+    if a.rows.keys() != b.rows.keys() or a.of_class.keys() != b.of_class.keys():
         return False
     if a.subset_b is None or b.subset_b is None:
         return a.subset_b is b.subset_b

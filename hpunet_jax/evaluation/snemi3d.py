@@ -11,15 +11,15 @@ import numpy as np
 
 from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
+from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.segmenter import Segmenter
 
 OPTIONS = SegmentOptions(num_samples=16, threshold=16, no_neighbour="keep")
 """How the paper turns samples into instances."""
 
 
 def evaluate(
-    model: Segmenter,
+    model: SegmentationModel,
     batches: Iterable[Examples],
     options: SegmentOptions = OPTIONS,
     *,

@@ -292,10 +292,10 @@ def check_visible_labels(
     return labels
 
 
-def sample_keys(seed: jax.Array, index: jax.Array, num_images: int) -> jax.Array:
+def sample_keys(seed: jax.Array, index: jax.Array, image_ids: jax.Array) -> jax.Array:
     """The keys [B] of sample `index` of each image, from the seed of `Model.sample`."""
     key = jax.random.fold_in(jax.random.key(seed), index)
-    return jax.vmap(lambda image: jax.random.fold_in(key, image))(jnp.arange(num_images))
+    return jax.vmap(lambda image: jax.random.fold_in(key, image))(image_ids)
 
 
 def most_probable(logits: jax.Array) -> jax.Array:
@@ -313,7 +313,7 @@ def _sample(network, params, images, seed, num_samples, mean, probabilities):
     features = network.encode(params, images)
 
     def one(index):
-        keys = sample_keys(seed, index, len(images))
+        keys = sample_keys(seed, index, jnp.arange(len(images)))
         return _output(network.sample(params, features, keys, mean).logits, probabilities)
 
     # One sample after the other: as fast as all at once, in a sixteenth of the memory.

@@ -195,7 +195,7 @@ def _labels_and_foreground(network, params, images, seed, *, num_samples, classe
     features = network.encode(params, images)
 
     def one(total, index):
-        keys = sample_keys(seed, index, len(images))
+        keys = sample_keys(seed, index, jnp.arange(len(images)))
         logits = network.sample(params, features, keys).logits
         foreground = jax.nn.softmax(logits)[..., classes.start : classes.stop].sum(axis=-1)
         return total + foreground, most_probable(logits)

@@ -7,26 +7,29 @@ counts as 0 either way.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, no_type_check
 
 import numpy as np
+from jaxtyping import Bool, Float64, Shaped
 
 from hpunet_jax.labels import IGNORED
 
 Absent = Literal["one", "nan"]
 
 
+@no_type_check
 def pairwise_iou(
-    a: np.ndarray,
-    b: np.ndarray,
+    a: Shaped[np.ndarray, "N B H W"],
+    b: Shaped[np.ndarray, "G B H W"],
     classes: Sequence[int] = (1,),
     absent: Absent = "one",
-    ignore: np.ndarray | None = None,
-) -> np.ndarray:
+    ignore: Bool[np.ndarray, "B H W"] | None = None,
+) -> Float64[np.ndarray, "B N G"]:
     """IoU of every map of one set with every map of another, image by image (Appendix B.2).
 
-    Pixels labelled 255 in either map of a pair are left out of that pair. Intersections of all
-    pairs of an image are one matrix product for each class.
+    Pixels labelled 255 in either map of a pair are left out of that pair alone. Where distances of
+    several pairs are compared, as in the GED, all of them must be over the same pixels: give
+    `ignore`, as `gradings.Gradings` does.
 
     Args:
       a: integers [N, B, H, W], label maps.
@@ -42,6 +45,32 @@ def pairwise_iou(
     Raises:
       ValueError: for shapes that do not fit together, or an unknown `absent`.
     """
+    return mean_over_classes(pairwise_class_iou(a, b, classes, ignore), absent)
+
+
+@no_type_check
+def pairwise_class_iou(
+    a: Shaped[np.ndarray, "N B H W"],
+    b: Shaped[np.ndarray, "G B H W"],
+    classes: Sequence[int] = (1,),
+    ignore: Bool[np.ndarray, "B H W"] | None = None,
+) -> Float64[np.ndarray, "B N G K"]:
+    """The same for each of K classes.
+
+    Intersections of all pairs of an image are one matrix product for each class.
+
+    Args:
+      a: see `pairwise_iou`.
+      b: see `pairwise_iou`.
+      classes: the K classes.
+      ignore: see `pairwise_iou`.
+
+    Returns:
+      float64 [B, N, G, K]; NaN where neither map has the class.
+
+    Raises:
+      ValueError: for shapes that do not fit together.
+    """
     a, b = np.asarray(a), np.asarray(b)
     if a.ndim != 4 or b.ndim != 4 or a.shape[1:] != b.shape[1:]:
         raise ValueError(
@@ -53,31 +82,54 @@ def pairwise_iou(
             f"the ignore mask has shape {np.shape(ignore)}: expected {a.shape[1:]}, [B, H, W] of "
             "the label maps."
         )
-    if absent not in ("one", "nan"):
-        raise ValueError(f"absent is {absent!r}: expected 'one' or 'nan'.")
     if not len(classes) or IGNORED in classes:
         raise ValueError(
             f"classes is {classes!r}: expected at least one foreground class, and not {IGNORED}, "
             "which marks pixels that are not evaluated."
         )
-    result = np.empty((a.shape[1], a.shape[0], b.shape[0]))
+    result = np.empty((a.shape[1], a.shape[0], b.shape[0], len(classes)))
     for image in range(a.shape[1]):  # one at a time: it fits the cache, whatever the batch size
         maps_a = a[:, image].reshape(a.shape[0], -1)
         maps_b = b[:, image].reshape(b.shape[0], -1)
         if ignore is not None:
             keep = ~np.asarray(ignore[image], bool).ravel()
             maps_a, maps_b = maps_a[:, keep], maps_b[:, keep]
-        result[image] = _pairs_of_one_image(maps_a, maps_b, classes, absent)
+        result[image] = _pairs_of_one_image(maps_a, maps_b, classes)
     return result
 
 
+@no_type_check
+def mean_over_classes(
+    class_iou: Float64[np.ndarray, "*pairs K"], absent: Absent
+) -> Float64[np.ndarray, "*pairs"]:
+    """The mean of the IoUs of K classes.
+
+    Args:
+      class_iou: [..., K], NaN for classes absent in both maps.
+      absent: what those count as, see `pairwise_iou`.
+
+    Returns:
+      float64 [...]; NaN only with absent='nan', where all classes are absent.
+
+    Raises:
+      ValueError: for an unknown `absent`.
+    """
+    if absent not in ("one", "nan"):
+        raise ValueError(f"absent is {absent!r}: expected 'one' or 'nan'.")
+    missing = np.isnan(class_iou)
+    counted = (~missing | (absent == "one")).sum(axis=-1)
+    total = np.where(missing, float(absent == "one"), class_iou).sum(axis=-1)
+    return np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0)
+
+
+@no_type_check
 def iou(
-    a: np.ndarray,
-    b: np.ndarray,
+    a: Shaped[np.ndarray, "B H W"],
+    b: Shaped[np.ndarray, "B H W"],
     classes: Sequence[int] = (1,),
     absent: Absent = "one",
-    ignore: np.ndarray | None = None,
-) -> np.ndarray:
+    ignore: Bool[np.ndarray, "B H W"] | None = None,
+) -> Float64[np.ndarray, " B"]:
     """IoU of two label maps for each image, e.g. of a grading and its reconstruction.
 
     Args:
@@ -96,18 +148,15 @@ def iou(
     return pairwise_iou(np.asarray(a)[None], np.asarray(b)[None], classes, absent, ignore)[:, 0, 0]
 
 
-def _pairs_of_one_image(
-    a: np.ndarray, b: np.ndarray, classes: Sequence[int], absent: Absent
-) -> np.ndarray:
-    """a: [N, pixels], b: [G, pixels] -> [N, G]."""
+def _pairs_of_one_image(a: np.ndarray, b: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """a: [N, pixels], b: [G, pixels] -> [N, G, K]."""
     valid_a, valid_b = a != IGNORED, b != IGNORED
     everything_valid = valid_a.all() and valid_b.all()
     if not everything_valid:
         valid_a, valid_b = valid_a.astype(np.float32), valid_b.astype(np.float32)
 
-    total = np.zeros((len(a), len(b)))
-    counted = np.zeros((len(a), len(b)))
-    for label in classes:
+    ratios = np.full((len(a), len(b), len(classes)), np.nan)
+    for place, label in enumerate(classes):
         # float32 counts are exact up to 2^24 pixels, and its products are the fast ones
         in_a, in_b = (a == label).astype(np.float32), (b == label).astype(np.float32)
         intersection = (in_a @ in_b.T).astype(np.float64)
@@ -116,9 +165,5 @@ def _pairs_of_one_image(
         else:
             areas = in_a @ valid_b.T + valid_a @ in_b.T
         union = areas - intersection
-        present = union > 0
-        ratio = np.divide(intersection, union, out=np.ones(union.shape), where=present)
-        enters = present | (absent == "one")
-        total += np.where(enters, ratio, 0.0)
-        counted += enters
-    return np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0)
+        np.divide(intersection, union, out=ratios[..., place], where=union > 0)
+    return ratios

@@ -10,11 +10,15 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import ml_collections
+
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.evaluation.results import METRICS_VERSION, result_name, scored_config
+from hpunet_jax.evaluation.scores import Scores, load_scores
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
 PAPER, DEMO = "paper", "demo"
-FINISHED = "evaluation.npz"  # the last file that a run writes
-CHECKPOINTS = "checkpoints"  # its folder of checkpoints
+CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints
 
 
 class Job(NamedTuple):
@@ -72,17 +76,61 @@ def config_file(config: str, scale: str) -> str:
     return f"{next(demos)}:{config}"
 
 
-def finished(workdir: str | os.PathLike[str], config: str) -> list[Job]:
-    """The evaluated runs of a config in a workdir, by their seeds."""
-    return _runs_with(FINISHED, workdir, config)
+class Run(NamedTuple):
+    """A trained and evaluated network.
+
+    Attributes:
+      seed: its `training.seed`.
+      config: the config that made it.
+      scores: its evaluation.
+    """
+
+    seed: int
+    config: ml_collections.ConfigDict
+    scores: Scores
+
+
+def evaluated(
+    folder: str | os.PathLike[str], limit: int | None = None
+) -> tuple[ml_collections.ConfigDict, Scores] | None:
+    """A run's config, and the scores of its last step on its config's split.
+
+    Args:
+      folder: the run's work directory.
+      limit: how many of the split's first images were to be evaluated; None: all.
+
+    Returns:
+      Both; None if there are no such scores, or training has not come to its end.
+
+    Raises:
+      ValueError: if there are scores, but they were computed by other definitions of the metrics
+        or from another run.
+    """
+    folder = pathlib.Path(folder)
+    with Checkpoints(folder) as checkpoints:
+        steps = checkpoints.steps()
+        if not steps:
+            return None
+        config = checkpoints.config()
+    if steps[-1] < config.training.steps:
+        return None
+    path = folder / (result_name(config.evaluation.split, limit, steps[-1], "") + ".npz")
+    if not path.exists():
+        return None
+    scores = load_scores(path)
+    again = f"evaluate it again: `python -m experiments.evaluate --workdir={folder}`."
+    if (version := scores.settings.get("metrics_version")) != METRICS_VERSION:
+        raise ValueError(
+            f"{path} holds scores by version {version} of the metrics' definitions, but this is "
+            f"version {METRICS_VERSION}: {again}"
+        )
+    if scores.settings.get("config") != scored_config(config):
+        raise ValueError(f"{path} holds the scores of a run with another config: {again}")
+    return config, scores
 
 
 def trained(workdir: str | os.PathLike[str], config: str) -> list[Job]:
     """The runs of a config that have a checkpoint, evaluated or not, by their seeds."""
-    return _runs_with(CHECKPOINTS, workdir, config)
-
-
-def _runs_with(file: str, workdir: str | os.PathLike[str], config: str) -> list[Job]:
-    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{file}"))
+    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{CHECKPOINTS}"))
     seeds = (name.removeprefix("seed") for name in folders if name.startswith("seed"))
     return [Job(config, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]

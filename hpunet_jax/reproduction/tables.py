@@ -5,13 +5,14 @@ paper's stand in different columns, each of which says what data it was measured
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-import ml_collections
+from typing import Any
 
 from hpunet_jax.config import differences
-from hpunet_jax.evaluation.scores import Scores, summarize
+from hpunet_jax.evaluation.results import why_not_comparable
+from hpunet_jax.evaluation.scores import summarize
+from hpunet_jax.evaluation.text_table import aligned, markdown
 from hpunet_jax.reproduction.paper_tables import Column, Row, Table
+from hpunet_jax.reproduction.runs import Run
 
 DATA = {
     "lidc_phantom": "real outlines on SIMULATED CT",
@@ -31,20 +32,6 @@ _MAY_DIFFER = (
     "mesh.",
 )
 _MISSING = "–"
-
-
-class Run(NamedTuple):
-    """A trained and evaluated network.
-
-    Attributes:
-      seed: its `training.seed`.
-      config: the config that made it.
-      scores: its evaluation.
-    """
-
-    seed: int
-    config: ml_collections.ConfigDict
-    scores: Scores
 
 
 def merge(
@@ -67,7 +54,8 @@ def merge(
       {"mean", "std", "of_each_seed"} and `paper` {"mean", "std", "source"}.
 
     Raises:
-      ValueError: if runs of a row were made by different configs, or rows on different data.
+      ValueError: if runs of a row were made by different configs, or any two runs on different
+        data, or scored on other images or by other settings or definitions of the metrics.
     """
     everything = [run for row in table.rows for run in runs.get(row.config, ())]
     names = sorted({run.config.data.name for run in everything})
@@ -76,6 +64,7 @@ def merge(
             f"the runs were trained on different data, {names[0]} and {names[1]}, and do not "
             "belong in one table: use another --workdir for each."
         )
+    _check_same_evaluation(table, runs)
     rows = []
     for row in table.rows:
         of_row = sorted(runs.get(row.config, ()), key=lambda run: run.seed)
@@ -143,23 +132,13 @@ def orderings(columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) 
 
 def text_table(result: Mapping[str, Any]) -> str:
     """What `merge` gives as aligned text, without a final line break."""
-    cells = [_header(result), *_lines(result)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "   ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
-    lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
-    return "\n".join([result["title"], "", *lines, "", *_notes(result)])
+    table = aligned([_header(result), *_lines(result)], left=2)
+    return "\n".join([result["title"], "", table, "", *_notes(result)])
 
 
 def markdown_table(result: Mapping[str, Any]) -> str:
     """What `merge` gives as Markdown, without a final line break."""
-    lines = [_header(result), ["---", "---", "---:", "---:"], *_lines(result)]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    table = markdown([_header(result), *_lines(result)], left=2)
     notes = "\n".join(f"- {note}" for note in _notes(result))
     return f"### {result['title']}\n\n{table}\n\n{notes}"
 
@@ -198,6 +177,18 @@ def _check_same_config(row: Row, runs: Sequence[Run]) -> None:
                 f"{row.config}: the run of seed {runs[0].seed} has {name}={first!r}, that of seed "
                 f"{run.seed} has {other!r}. The seeds of a row must be trained alike: remove one, "
                 "or use another --workdir."
+            )
+
+
+def _check_same_evaluation(table: Table, runs: Mapping[str, Sequence[Run]]) -> None:
+    """Whatever is in one table was scored on the same images, and alike."""
+    everything = [(row.config, run) for row in table.rows for run in runs.get(row.config, ())]
+    for config, run in everything[1:]:
+        first_config, first = everything[0]
+        if difference := why_not_comparable(first.scores.settings, run.scores.settings):
+            raise ValueError(
+                f"{first_config}/seed{first.seed} and {config}/seed{run.seed} were evaluated with "
+                f"different {difference}, and do not belong in one table: evaluate them alike."
             )
 
 

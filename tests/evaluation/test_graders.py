@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.evaluation import graders
+from hpunet_jax.evaluation.report import markdown_table, results_table
 from hpunet_jax.inference import Model
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.iou import iou
@@ -134,10 +135,117 @@ def test_ignored_pixels_never_count(data):
     np.testing.assert_allclose(scribbled["ged2"], evaluate((images, masks)).rows["human"]["ged2"])
 
 
+class Echo(Discs):
+    """Samples what the image's channels hold but the first, which changes its reconstructions."""
+
+    def sample(self, images, num_samples, seed, *, probabilities):
+        labels = np.moveaxis(images[..., 1:], -1, 0)
+        return np.eye(self.num_classes)[labels[np.arange(num_samples) % len(labels)]]
+
+    def reconstruct(self, images, labels):
+        return np.where(images[..., 0] == KEEP, labels, images[..., 0])
+
+
+KEEP = 9
+
+
+def echoed(maps, rebuilt=None):
+    """Images for `Echo` of label maps [B, H, W, N]."""
+    rebuilt = np.full(maps[..., :1].shape, KEEP) if rebuilt is None else rebuilt
+    return np.concatenate([rebuilt, maps], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("common", [True, False])
+@pytest.mark.parametrize("right", [True, False])
+def test_noise_in_ignored_pixels_changes_no_score_of_any_row(common, right):
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, 3, (6, 16, 16, 4)).astype(np.uint8)
+    ignored = rng.random(maps.shape) < 0.1
+    ignored[:, :4] = True  # padding
+    ignored[:] = ignored.any(axis=-1, keepdims=True) if common else ignored
+    masks = np.where(ignored, IGNORED, maps)
+    samples = maps if right else (maps + 1) % 3
+    anywhere = ignored.any(axis=-1, keepdims=True)
+
+    def scores():
+        noise, rebuilt = rng.integers(0, 3, (2, *maps.shape))
+        images = echoed(
+            np.where(anywhere, noise, samples), np.where(anywhere, rebuilt[..., :1], KEEP)
+        )
+        frequencies = np.full((12, 12, 3), 1 / 3)
+        return evaluate((images, masks), Echo(3), num_samples=4, training_frequencies=frequencies)
+
+    first, second = scores(), scores()
+    if right:
+        np.testing.assert_allclose(first.rows["model"]["ged2"], 0, atol=1e-12)
+        np.testing.assert_allclose(first.rows["model"]["hungarian_iou"], 1)
+        np.testing.assert_allclose(first.rows["model"]["reconstruction_iou"], 1)
+    else:
+        assert (first.rows["model"]["ged2"] > 0.1).all()
+    np.testing.assert_array_equal(first.subset_b, second.subset_b)
+    for tables in ((first.rows, second.rows), (first.of_class[2], second.of_class[2])):
+        for row in tables[0]:
+            for metric, values in tables[0][row].items():
+                np.testing.assert_array_equal(values, tables[1][row][metric], f"{row} {metric}")
+
+
+def test_an_image_without_a_pixel_to_score_has_no_score_and_stays_out_of_the_means(data):
+    images, masks = data
+    masks = masks.copy()
+    masks[3] = IGNORED  # no grader
+    masks[4, :, :8, 0], masks[4, :, 8:, 1] = IGNORED, IGNORED  # no pixel that both annotated
+    scores = evaluate((images, masks))
+    for metrics in scores.rows.values():
+        for values in metrics.values():
+            np.testing.assert_array_equal(np.isnan(values), [0, 0, 0, 1, 1, 0, 0])
+    assert not scores.subset_b[[3, 4]].any()
+    summary = scores.summary(10)
+    assert summary["counts"] == {"images": 5, "without_score": 2, "runs": 1, "subset_b": 3}
+    kept = np.delete(scores.rows["model"]["ged2"], [3, 4])
+    assert summary["model"]["ged2"]["mean"] == pytest.approx(kept.mean())
+    assert "images" not in summary["model"]["ged2"]
+
+
+def test_classes_that_an_image_lacks_do_not_make_a_wrong_map_look_good():
+    masks = np.ones((2, 16, 16, 2), np.uint8)
+
+    images = echoed(2 * masks)
+    model = evaluate((images, masks), Echo(10)).rows["model"]
+    np.testing.assert_array_equal(model["hungarian_iou"], 0)
+    np.testing.assert_array_equal(model["ged2"], 2)
+    model = evaluate((images, masks), Echo(10), absent="one").rows["model"]
+    np.testing.assert_allclose(model["hungarian_iou"], 7 / 9)
+
+
+@pytest.mark.parametrize("absent", ["one", "nan"])
+def test_each_class_is_scored_as_if_it_were_the_only_one(data, absent):
+    masks = data[1] * np.array([1, 2, 1, 2], np.uint8)
+    masks[4] = masks[4] > 0  # class 1 alone
+    samples = masks[..., [1, 2, 0]].swapaxes(1, 2)
+    scores = evaluate((echoed(samples), masks), Echo(3), absent=absent)
+    assert list(scores.of_class) == [1, 2]
+    for label in (1, 2):
+        of_label = (echoed(samples == label), (masks == label).astype(np.uint8))
+        alone = evaluate(of_label, Echo(2)).rows
+        occurs = (masks[:, 2:-2, 2:-2] == label).any(axis=(1, 2, 3))
+        shown = occurs | (absent == "one")
+        for row in ("model", "human"):
+            for metric, values in scores.of_class[label][row].items():
+                np.testing.assert_allclose(values[shown], alone[row][metric][shown])
+                assert np.isnan(values[~shown]).all()
+    summary = scores.summary(10)
+    assert list(summary["classes"]) == ["1", "2"]
+    assert summary["classes"]["2"]["model"]["ged2"].get("images", 7) == (
+        7 if absent == "one" else 6
+    )
+    assert f"class 2 ({7 if absent == 'one' else 6} images)" in results_table(summary)
+    assert f"| class 2 ({7 if absent == 'one' else 6} images) |" in markdown_table(summary)
+
+
 def test_several_foreground_classes_are_averaged(data):
     images, masks = data
     masks = masks * np.array([1, 2, 1, 2], np.uint8)
-    scores = evaluate((images, masks), Discs(num_classes=3)).rows
+    scores = evaluate((images, masks), Discs(num_classes=3), absent="one").rows
     expected = []
     for image in masks[:, 2:-2, 2:-2]:
         pairs = [
@@ -174,14 +282,18 @@ def test_frequencies_leave_out_what_was_not_annotated(data):
     np.testing.assert_allclose(result, expected)
 
 
-def test_a_real_network_can_be_evaluated(data, tiny_config):
+def test_a_real_network_gives_an_image_the_same_scores_in_any_batch(data, tiny_config):
     network = build_network(tiny_config.model)
     model = Model(network, network.init(jax.random.key(0)), tiny_config)
-    scores = graders.evaluate(model, batches_of(*data, 4), crop=(16, 16), num_samples=2)
-    for metrics in scores.rows.values():
-        for values in metrics.values():
+    one, other = (
+        graders.evaluate(model, batches_of(*data, size), crop=(16, 16), num_samples=2)
+        for size in (4, 3)
+    )
+    for row, metrics in one.rows.items():
+        for metric, values in metrics.items():
             assert values.shape == (7,)
             assert np.isfinite(values).all()
+            np.testing.assert_allclose(other.rows[row][metric], values, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +301,10 @@ def test_a_real_network_can_be_evaluated(data, tiny_config):
     [
         (lambda images, masks: (images[:, :10], masks[:, :10]), "smaller than the crop of 12x12"),
         (lambda images, masks: (images, masks * 2), "image 0 have the class 2"),
-        (lambda images, masks: (images, np.full_like(masks, IGNORED)), "image 0 has no grader"),
+        (
+            lambda images, masks: (images, np.full_like(masks, IGNORED)),
+            "no image has a pixel to be",
+        ),
         (lambda images, masks: (images[:0], masks[:0]), "the split is empty"),
     ],
 )

@@ -1,18 +1,32 @@
 """Ours beside the paper's: which runs a table needs, merging them, what is printed."""
 
+import dataclasses
 import importlib
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import demo
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.config import differences
+from hpunet_jax.evaluation.results import origin, result_name
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.reproduction.paper_tables import TABLES
-from hpunet_jax.reproduction.runs import DEMO, PAPER, Job, config_file, finished, jobs_of, trained
-from hpunet_jax.reproduction.tables import Run, markdown_table, merge, text_table
+from hpunet_jax.reproduction.runs import (
+    DEMO,
+    PAPER,
+    Job,
+    Run,
+    config_file,
+    evaluated,
+    jobs_of,
+    trained,
+)
+from hpunet_jax.reproduction.tables import markdown_table, merge, text_table
 
 TABLE = TABLES["table1_lidc"]
 
@@ -187,12 +201,73 @@ def test_the_runs_of_a_table_can_be_handed_out_one_by_one():
     assert config_file("snemi3d_hpunet", DEMO) == "configs/demo_neurites.py:snemi3d_hpunet"
 
 
-def test_only_evaluated_runs_are_finished(tmp_path):
-    for folder in ("seed10", "seed2", "seedling", "seed3"):
-        (tmp_path / "lidc_spunet" / folder).mkdir(parents=True)
+def test_the_trained_runs_of_a_config_are_those_with_a_checkpoint(tmp_path):
     for folder in ("seed10", "seed2", "seedling"):
-        (tmp_path / "lidc_spunet" / folder / "evaluation.npz").touch()
-    assert finished(tmp_path, "lidc_spunet") == [Job("lidc_spunet", 2), Job("lidc_spunet", 10)]
-    assert finished(tmp_path, "lidc_hpunet") == []
-    (tmp_path / "lidc_spunet" / "seed3" / "checkpoints").mkdir()
-    assert trained(tmp_path, "lidc_spunet") == [Job("lidc_spunet", 3)]
+        (tmp_path / "lidc_spunet" / folder / "checkpoints").mkdir(parents=True)
+    (tmp_path / "lidc_spunet" / "seed3").mkdir()
+    assert trained(tmp_path, "lidc_spunet") == [Job("lidc_spunet", 2), Job("lidc_spunet", 10)]
+    assert trained(tmp_path, "lidc_hpunet") == []
+
+
+def test_a_run_is_finished_with_the_scores_of_its_last_step_on_its_split(tmp_path, tiny_config):
+    folder = tmp_path / "lidc_hpunet" / "seed0"
+
+    def write(step, **changes):
+        with Checkpoints(folder) as checkpoints:
+            if step not in checkpoints.steps():
+                checkpoints.save(step, {"w": jnp.ones(3)}, {"step": step}, tiny_config)
+        of_what = {"weights": "abc", "step": step, "data": "d/1.0.0", "data_digest": "e"}
+        of_what |= {"split": "test", "limit": None, **changes}
+        scores = run_of(0).scores
+        settings = {**scores.settings, **origin(tiny_config, **of_what)}
+        scores = dataclasses.replace(scores, settings=settings)
+        name = result_name(of_what["split"], of_what["limit"], step, "abc")
+        scores.save(folder / f"{name}.npz")
+        return folder / f"{name}.npz", scores
+
+    assert evaluated(folder) is None
+    write(2)  # of 4 steps
+    assert evaluated(folder) is None
+    write(4, split="validation")
+    write(4, limit=5)
+    assert evaluated(folder) is None
+    assert evaluated(folder, limit=5)[1].settings["limit"] == 5
+    path, scores = write(4)
+    config, read = evaluated(folder)
+    assert differences(config, tiny_config) == {}
+    assert read.settings["split"] == "test"
+    old = {**scores.settings, "metrics_version": 1}
+    dataclasses.replace(scores, settings=old).save(path)
+    with pytest.raises(ValueError, match=r"version 1 of the metrics.*evaluate it again"):
+        evaluated(folder)
+    other = {**scores.settings, "config": {}}
+    dataclasses.replace(scores, settings=other).save(path)
+    with pytest.raises(ValueError, match="of a run with another config"):
+        evaluated(folder)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"split": "validation"},
+        {"limit": 5},
+        {"data_digest": "other"},
+        {"metrics_version": 1},
+        {"num_samples": 8},
+    ],
+)
+def test_runs_that_were_not_evaluated_alike_are_refused(runs, setting):
+    common = {"split": "test", "limit": None, "data_digest": "same", "metrics_version": 2}
+
+    def with_settings(run, **more):
+        settings = {**run.scores.settings, **common, **more}
+        return run._replace(scores=dataclasses.replace(run.scores, settings=settings))
+
+    runs = {
+        row: [with_settings(run, weights=row) for run in of_row] for row, of_row in runs.items()
+    }
+    merge(TABLE, runs, 10)
+    runs["lidc_hpunet"][-1] = with_settings(runs["lidc_hpunet"][-1], **setting)
+    (name,) = setting
+    with pytest.raises(ValueError, match=rf"seed0 and lidc_hpunet/seed. .* different {name}, "):
+        merge(TABLE, runs)

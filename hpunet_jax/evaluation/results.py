@@ -1,0 +1,110 @@
+"""Where the results of an evaluation lie, and what they were computed from.
+
+Results of another split, of fewer images, or of another checkpoint have other names, so that none
+overwrites those of another:
+
+  evaluation_<split>_step<step>[_first<limit>].npz     the scores of each image
+  evaluation_<split>_step<step>[_first<limit>].json    means and bootstrap errors
+  evaluation_<split>_step<step>[_first<limit>].md      the same as a Markdown table
+
+A model file has no step; there the digest of its weights stands in its place.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from hpunet_jax.config import to_json
+
+METRICS_VERSION = 2
+"""Of the definitions of all scores; raised where one changes, so that nothing older is compared.
+
+2: pixels ignored by one grader are left out of all pairs of an image; samples are seeded by image.
+"""
+
+# Fields of `evaluation` that change no image's scores.
+_CHANGE_NOTHING = ("batch_size", "bootstraps", "split")
+
+
+def result_name(split: str, limit: int | None, step: int | None, weights: str) -> str:
+    """The name of an evaluation's files, without their suffix.
+
+    Args:
+      split: the split; parts of one, as test[:100], are spelt out of letters.
+      limit: how many of its first images are evaluated; None: all.
+      step: the step of the checkpoint; None: of a model file, which has none.
+      weights: the weights' digest, `Model.digest`.
+    """
+    # [:100%] are characters that shells or some file systems treat as their own
+    spelt = "".join(c if c.isalnum() or c in "-." else f"={ord(c):02x}" for c in split)
+    of_model = f"weights-{weights}" if step is None else f"step{step}"
+    return f"evaluation_{spelt}_{of_model}" + (f"_first{limit}" if limit else "")
+
+
+def origin(
+    config: ml_collections.ConfigDict,
+    *,
+    weights: str,
+    step: int | None,
+    data: str,
+    data_digest: str,
+    split: str,
+    limit: int | None,
+) -> dict[str, Any]:
+    """What scores are computed from; if it is equal, they are.
+
+    Args:
+      config: the model's config.
+      weights: the weights' digest.
+      step: the step of the checkpoint, or None.
+      data: the data set's full name.
+      data_digest: its `fingerprint`.
+      split: the split.
+      limit: how many of its first images; None: all.
+
+    Returns:
+      A JSON object, to be kept in the settings of the scores.
+    """
+    return {
+        "metrics_version": METRICS_VERSION,
+        "weights": weights,
+        "step": step,
+        "data": data,
+        "data_digest": data_digest,
+        "split": split,
+        "limit": limit,
+        "config": scored_config(config),
+    }
+
+
+def scored_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """All of a config but what changes neither the network nor the scores, as JSON."""
+    fields = json.loads(to_json(config))
+    fields.get("data", {}).pop("dir", None)
+    for name in _CHANGE_NOTHING:
+        fields.get("evaluation", {}).pop(name, None)
+    for name in ("mesh",):
+        fields.pop(name, None)
+    for name in ("log_every", "checkpoint_every", "keep_checkpoints"):
+        fields.get("training", {}).pop(name, None)
+    return fields
+
+
+def why_not_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    """How the settings of two evaluations differ that should be in one table.
+
+    Models may differ; what they are scored on, and how, may not.
+
+    Args:
+      a: settings of scores.
+      b: settings of others.
+
+    Returns:
+      The first difference, as "split, 'test' and 'validation'"; None if there is none.
+    """
+    for name in sorted({*a, *b} - {"weights", "step", "config"}):
+        if a.get(name) != b.get(name):
+            return f"{name}, {a.get(name)!r} and {b.get(name)!r}"
+    return None

@@ -1,0 +1,75 @@
+"""Samples and their mean probabilities, without holding the probabilities of all samples."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from hpunet_jax.inference.model import Model, as_unit_images, most_probable, sample_keys
+from hpunet_jax.networks import check_image_shape
+
+
+class Drawn(NamedTuple):
+    """Samples of some images.
+
+    Attributes:
+      labels: uint8 (int32 for more than 256 classes) [N, B, H, W].
+      marginal: float32 [B, H, W, C], the samples' mean class probabilities.
+      first: float32 [B, H, W, C], the class probabilities of the first sample.
+    """
+
+    labels: Integer[np.ndarray, "N B H W"]
+    marginal: Float[np.ndarray, "B H W C"]
+    first: Float[np.ndarray, "B H W C"]
+
+
+def draw_with_marginal(
+    model: Model,
+    images: Shaped[np.ndarray, "B H W channels"],
+    num_samples: int,
+    seed: int,
+    image_ids: Integer[np.ndarray, " B"],
+) -> Drawn:
+    """The samples that `Model.sample` draws, and the mean of their class probabilities.
+
+    The probabilities are added up sample by sample: of N samples of 512x1024 pixels and 23 classes
+    they would take N times 48 MB.
+
+    Args:
+      model: the model; not one that extrapolates.
+      images: [B, H, W, channels], as for `Model.sample`.
+      num_samples: number of samples N.
+      seed: seed of the latents.
+      image_ids: [B], what tells the noise of images apart.
+
+    Returns:
+      The labels of all samples, and their marginal.
+
+    Raises:
+      ValueError: for images of the wrong shape or scale.
+    """
+    images = as_unit_images(images)
+    check_image_shape(model.network, images.shape, "the image")
+    ids = np.asarray(image_ids, np.int32)
+    drawn = _draw(model.network, model.params, images, seed, ids, num_samples)
+    return Drawn(*map(np.asarray, drawn))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 5))
+def _draw(network, params, images, seed, image_ids, num_samples):
+    features = network.encode(params, images)
+
+    def one(carry, index):
+        total, first = carry
+        keys = sample_keys(seed, index, image_ids)
+        logits = network.sample(params, features, keys).logits
+        probabilities = jax.nn.softmax(logits)
+        first = jnp.where(index == 0, probabilities, first)
+        return (total + probabilities, first), most_probable(logits)
+
+    empty = jnp.zeros((*images.shape[:3], network.num_classes))
+    (total, first), labels = jax.lax.scan(one, (empty, empty), jnp.arange(num_samples))
+    return labels, total / num_samples, first
