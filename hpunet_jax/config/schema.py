@@ -67,6 +67,7 @@ _MODEL = {
     "dtype": {"choices": DTYPES},
     "precision": {"choices": PRECISIONS},
     "remat": {"low": 0, "high": 13, "formerly": (False,)},
+    "blocks": {"low": 1, "high": 8192},
 }
 
 _OBJECTIVE = {
