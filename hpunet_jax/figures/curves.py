@@ -1,6 +1,5 @@
 """Figs. 7 and 8: the parts of the objective in the course of training."""
 
-import csv
 import os
 import pathlib
 import re
@@ -30,20 +29,32 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it has no rows, no column `step`, or something else than numbers.
+      ValueError: if it has no rows or no column `step`; names a line that is no row of numbers.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected the metrics.csv of a run.")
-    text = path.read_text()
-    header, *rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines())) or [[]]
-    if "step" not in header or not rows:
+    # What follows the last line break is still being written; bytes that are no text stay visible.
+    header, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] or [""]
+    columns = header.rstrip("\r").split(",")
+    if "step" not in columns or not lines:
         raise ValueError(f"{path} holds no training metrics: expected a column 'step' and rows.")
+    rows = [_row(line) for line in lines]
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=2):
+        if row is None or len(row) != len(columns):
+            raise ValueError(
+                f"{path} is damaged: line {number}, {line[:60]!r}, is no row of {len(columns)} "
+                "numbers. Remove it, or resume the training, which drops such lines."
+            )
+    return dict(zip(columns, np.array(rows).T, strict=True))
+
+
+def _row(line: str) -> list[float] | None:
+    """The numbers of a line; None if it holds anything else."""
     try:
-        values = np.array(rows, np.float64)
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: a row has missing or non-numeric values.") from error
-    return dict(zip(header, values.T, strict=True))
+        return [float(cell) for cell in line.rstrip("\r").split(",")]
+    except ValueError:
+        return None
 
 
 def curves_figure(

@@ -127,13 +127,17 @@ def test_metrics_are_read_up_to_the_last_complete_row(tmp_path):
         ("", "holds no training metrics"),
         ("step,loss\n", "holds no training metrics"),
         ("time,loss\n1,2\n", "expected a column 'step'"),
-        ("step,loss\n1,2\n3\n", "is damaged"),
-        ("step,loss\n1,2\n3,x\n", "is damaged"),
+        ("step,loss\n1,2\n3\n", "is damaged: line 3, '3', is no row of 2 numbers"),
+        ("step,loss\n1,2\n3,x\n", "is damaged: line 3, '3,x'"),
+        ("step,loss\n1,2\n\n3,4\n", "is damaged: line 3, ''"),
+        ("step,loss\n\0\0\n3,4\n", "is damaged: line 2, "),
+        ("step,loss\n# by hand\n3,4\n", "is damaged: line 2, '# by hand'"),
+        ("step,loss\n3,4\n5,\udcff\n", "is damaged: line 3, "),
     ],
 )
 def test_files_without_metrics_are_named(tmp_path, content, sentence):
     path = tmp_path / "metrics.csv"
-    path.write_text(content)
+    path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=rf"metrics\.csv .*{sentence}"):
         read_metrics(path)
     with pytest.raises(FileNotFoundError, match=r"none\.csv does not exist"):

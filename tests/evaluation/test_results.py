@@ -1,0 +1,74 @@
+"""Evaluations are named by what they are of, and found again for that only."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from hpunet_jax.evaluation.results import result_name
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_every_split_limit_step_and_model_file_has_a_name_of_its_own():
+    names = [
+        result_name(split, limit, step, "abc")
+        for split in ("test", "test[:10]", "test[10:]", "validation")
+        for limit in (None, 5, 50)
+        for step in (None, 1, 10)
+    ]
+    assert len(set(names)) == len(names)
+    assert names[1] == "evaluation_test_step1"
+    assert result_name("test", 5, None, "abc") == "evaluation_test_weights-abc_first5"
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-=") for name in names)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    pytest.importorskip("tensorflow_datasets")
+    folder = tmp_path_factory.mktemp("evaluate")
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.evaluation.evaluate_program", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def files(stem):
+    return [f"{stem}.{suffix}" for suffix in ("json", "md", "npz")]
+
+
+@pytest.mark.xdist_group("evaluate_program")
+def test_evaluations_of_other_splits_and_limits_lie_beside_one_another(runs):
+    assert runs["first"] == {"error": None, "new": files("evaluation_test_step1"), "computed": 1}
+    assert runs["limit"]["new"] == files("evaluation_test_step1_first1")
+    assert runs["validation"]["new"] == files("evaluation_validation_step1")
+    assert {name: counts["images"] for name, counts in runs["tables"].items()} == {
+        "evaluation_test_step1": 4,
+        "evaluation_test_step1_first1": 1,
+        "evaluation_validation_step1": 3,
+    }
+
+
+@pytest.mark.xdist_group("evaluate_program")
+def test_scores_are_used_again_for_the_same_data_only(runs):
+    assert runs["again"] == {"error": None, "new": [], "computed": 0}
+    assert runs["other data"] == {"error": None, "new": [], "computed": 1}
+    assert "is incomplete" in runs["incomplete"]["error"]
+    assert runs["incomplete"]["computed"] == 0
+
+
+@pytest.mark.xdist_group("evaluate_program")
+def test_a_model_file_is_evaluated_into_another_folder_or_refused_before(runs):
+    assert "give a folder as --out" in runs["no place"]["error"]
+    assert "has the model's own name" in runs["shadow"]["error"]
+    assert runs["no place"]["computed"] == runs["shadow"]["computed"] == 0
+    assert runs["file"]["error"] is None
+    assert len(runs["file"]["new"]) == 3
+    assert all("weights-" in name for name in runs["file"]["new"])
