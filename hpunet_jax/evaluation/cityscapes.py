@@ -35,7 +35,7 @@ def evaluate(
     options: SegmentOptions = OPTIONS,
     *,
     crop: tuple[int, int],
-    num_ids: int,
+    num_ids: int | None,
     min_region: int = MIN_REGION_HALF,
     num_images: int | None = None,
 ) -> Scores:

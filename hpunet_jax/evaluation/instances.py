@@ -69,7 +69,7 @@ def evaluate(
     options: SegmentOptions,
     *,
     crop: tuple[int, int],
-    num_ids: int,
+    num_ids: int | None,
     min_region: int | None = None,
     num_images: int | None = None,
 ) -> Scores:
@@ -161,7 +161,7 @@ class _Scorer:
     read: Callable[[Examples], Truth]
     options: SegmentOptions
     crop: tuple[int, int]
-    num_ids: int
+    num_ids: int | None
     min_region: int | None
     classes: range  # those that stand for instances
 

@@ -111,7 +111,7 @@ def _row_label(row: str) -> str:
     return _ROWS.get(row, row.replace("_", " "))
 
 
-def _cells(values: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> list[str]:
+def _cells(values: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:
     def cell(metric: str) -> str:
         value = values.get(metric)
         if value is None:

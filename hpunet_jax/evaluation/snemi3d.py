@@ -24,7 +24,7 @@ def evaluate(
     options: SegmentOptions = OPTIONS,
     *,
     crop: tuple[int, int],
-    num_ids: int,
+    num_ids: int | None,
     num_images: int | None = None,
 ) -> Scores:
     """Scores every image of a split.

@@ -35,7 +35,7 @@ def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int
     sheet = Sheet(TITLE + rows * (tall + GAP) + MARGIN)
     for place in range(min(examples_per_row, num_images)):
         for column in range(columns):
-            title = f"grader {column}" if column else "image"
+            title = f"grader {column - 1}" if column else "image"
             left = _left(place, column, columns, cell)
             sheet.text(left + cell / 2, TITLE - 0.11, title, fontsize=8)
     for number, image in enumerate(images):

@@ -114,7 +114,7 @@ def _draw_titles(
     sheet.text(MARGIN + places.large / 2, line, "image")
     for grader in range(num_graders):
         left = places.graders + grader * (places.cell + GAP)
-        sheet.text(left + places.cell / 2, line, f"grader {grader + 1}")
+        sheet.text(left + places.cell / 2, line, f"grader {grader}")
         if not by_class:
             sheet.strip(left, TITLE, places.cell, _colours(grader, by_class)[0])
     width = places.deviation - GROUP_GAP - places.samples

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
+from hpunet_jax.labels import numbered
+
 
 def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
     """Numbers instances 1, 2, ... without gaps, in the order of their ids; 0 stays background.
@@ -17,13 +19,11 @@ def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
     Raises:
       ValueError: if there are more instances than the type can number.
     """
-    values, number = np.unique(instances, return_inverse=True)
-    ids = np.cumsum(values != 0)
-    ids[values == 0] = 0
-    count, most = int(ids.max(initial=0)), np.iinfo(np.dtype(dtype)).max
+    ids, number = numbered(instances)
+    count, most = len(ids), np.iinfo(np.dtype(dtype)).max
     if count > most:
         raise ValueError(
             f"there are {count:,} instances, but {np.dtype(dtype)} can number {most:,} only: "
             "choose a wider type, or clean up and raise the clustering threshold."
         )
-    return ids.astype(dtype)[number].reshape(np.shape(instances))
+    return number.astype(dtype).reshape(np.shape(instances))

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.ndimage
 
+from hpunet_jax.labels import numbered
+
 
 class InstanceTable(NamedTuple):
     """What is known of the instances of one image, one entry each, by ascending id.
@@ -62,7 +64,7 @@ def instance_scores(instances: np.ndarray, foreground: np.ndarray) -> np.ndarray
             f"instances have shape {instances.shape}, but foreground has {foreground.shape}: "
             "expected the same."
         )
-    ids, number = _numbered(instances)
+    ids, number = numbered(instances)
     sums = np.bincount(number, weights=foreground.ravel(), minlength=len(ids) + 1)[1:]
     return sums / np.bincount(number, minlength=len(ids) + 1)[1:]
 
@@ -91,7 +93,7 @@ def sample_agreement(instances: np.ndarray, labels: np.ndarray) -> np.ndarray:
             f"instances have shape {instances.shape}, but the samples' labels {labels.shape}: "
             "expected [H, W] and [N, H, W]."
         )
-    ids, number = _numbered(instances)
+    ids, number = numbered(instances)
     inside = number > 0
     number, width = number[inside] - 1, int(labels.max(initial=0)) + 1
     total = np.zeros(len(ids))
@@ -118,22 +120,13 @@ def instance_table(
     Raises:
       ValueError: if the shapes do not fit.
     """
-    ids, number = _numbered(np.asarray(instances))
+    ids, number = numbered(np.asarray(instances))
     slices = scipy.ndimage.find_objects(number.reshape(np.shape(instances)), len(ids))
     boxes = [(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in slices[: len(ids)]]
     return InstanceTable(
-        ids,
+        ids.astype(np.int64),
         np.bincount(number, minlength=len(ids) + 1)[1:],
         np.array(boxes, np.int64).reshape(-1, 4),
         instance_scores(instances, foreground),
         sample_agreement(instances, labels),
     )
-
-
-def _numbered(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that occur but background, and each pixel's number among them from 1 [H * W]."""
-    values, number = np.unique(instances, return_inverse=True)
-    ids = values[values != 0].astype(np.int64)
-    places = np.cumsum(values != 0)
-    places[values == 0] = 0
-    return ids, places[number.ravel()]

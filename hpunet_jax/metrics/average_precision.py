@@ -6,10 +6,12 @@ overlap asked for is above one half, an instance then matches one object at most
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Int8, Int64, Integer, Shaped
 
+from hpunet_jax.labels import numbered
 from hpunet_jax.metrics.bootstrap import Estimate, bootstrap_counts
 
 OVERLAPS = np.arange(0.5, 1.0, 0.05)
@@ -34,25 +36,28 @@ class Detections(NamedTuple):
       num_objects: int64 [images], the objects that count.
     """
 
-    image: np.ndarray
-    score: np.ndarray
-    outcome: np.ndarray
-    num_objects: np.ndarray
+    image: Int64[np.ndarray, " D"]
+    score: Float64[np.ndarray, " D"]
+    outcome: Int8[np.ndarray, "D overlaps"]
+    num_objects: Int64[np.ndarray, " images"]
 
 
+@no_type_check
 def match(
-    instances: np.ndarray,
-    scores: np.ndarray,
-    truth: np.ndarray,
+    instances: Integer[np.ndarray, "H W"],
+    scores: Sequence[float] | Float[np.ndarray, " I"],
+    truth: Integer[np.ndarray, "H W"],
     *,
-    groups: np.ndarray | None = None,
-    void: np.ndarray | None = None,
+    groups: Bool[np.ndarray, "H W"] | None = None,
+    void: Bool[np.ndarray, "H W"] | None = None,
     min_region: int = MIN_REGION,
 ) -> Detections:
     """Matches the instances of one class in one image with its objects.
 
     An instance that matches neither an object nor a group is a false positive, unless more of it
-    than the overlap asked for lies on void, on groups and on objects too small to count.
+    than the overlap asked for lies on void, on groups and on objects too small to count. As in the
+    official script, its pixels on void are part of its area: to leave them out of everything, set
+    the instances to 0 there.
 
     Args:
       instances: integers [H, W], 0 for background.
@@ -74,37 +79,44 @@ def match(
     shapes = {np.shape(array) for array in (instances, truth, groups, void)}
     if len(shapes) != 1:
         raise ValueError(f"the maps have the shapes {sorted(shapes)}: expected the same.")
-    ids, instance = _numbered(instances)
+    ids, instance = numbered(np.asarray(instances))
     if np.shape(scores) != (len(ids),):
         raise ValueError(
             f"there are {np.shape(scores)} scores, but {len(ids)} instances: expected one each."
         )
-    objects, thing = _numbered(truth)
-    num_objects = len(objects)
-    thing = np.where(groups.ravel(), num_objects + 1, thing)
-    shared = np.zeros((len(ids) + 1, num_objects + 2), np.int64)
-    np.add.at(shared, (instance, thing), 1)
+    objects, thing = numbered(np.asarray(truth))
+    group = len(objects) + 1
+    thing = np.where(groups.ravel(), group, thing)
+
+    # Rows are instances; columns are objects, and the group last.
+    shared = _shared_pixels(instance, thing, (len(ids) + 1, group + 1))
     areas, sizes = shared.sum(axis=1)[1:], shared.sum(axis=0)[1:]
-    shared = shared[1:, 1:]  # instances by objects, the last column being the groups
-    overlap = shared / np.maximum(areas[:, None] + sizes - shared, 1)
+    shared = shared[1:, 1:]
+    overlaps = shared / np.maximum(areas[:, None] + sizes - shared, 1)
+    matches = overlaps[..., None] > OVERLAPS  # [instances, objects and group, 10]
 
     small = sizes < min_region
-    # The official script counts pixels on small groups both as group and as small.
-    ignored = np.bincount(instance, weights=void.ravel(), minlength=len(ids) + 1)[1:]
-    ignored = (ignored + shared[:, -1] + shared[:, small].sum(axis=1)) / np.maximum(areas, 1)
     countable = ~small
     countable[-1] = False
+    on_void = np.bincount(instance, weights=void.ravel(), minlength=len(ids) + 1)[1:]
+    # The official script counts pixels on small groups both as group and as small.
+    not_evaluated = on_void + shared[:, -1] + shared[:, small].sum(axis=1)
+    left_out = (not_evaluated / np.maximum(areas, 1))[:, None] > OVERLAPS
 
-    hits = overlap[..., None] > OVERLAPS
-    outcome = np.where(ignored[:, None] > OVERLAPS, LEFT_OUT, FALSE)
-    outcome[hits.any(axis=1)] = LEFT_OUT
-    outcome[hits[:, countable].any(axis=1)] = TRUE
+    outcome = np.where(left_out, LEFT_OUT, FALSE)
+    outcome[matches.any(axis=1)] = LEFT_OUT
+    outcome[matches[:, countable].any(axis=1)] = TRUE
     return Detections(
         np.zeros(len(ids), np.int64),
         np.asarray(scores, np.float64),
         outcome.astype(np.int8),
         np.array([countable.sum()]),
     )
+
+
+def _shared_pixels(a: np.ndarray, b: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How many pixels have number i in one map and j in another: int64 of a shape [A, B]."""
+    return np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def join(parts: Sequence[Detections]) -> Detections:
@@ -123,7 +135,9 @@ def join(parts: Sequence[Detections]) -> Detections:
     return Detections(image, *others)
 
 
-def average_precision(detections: Detections, counts: np.ndarray | None = None) -> np.ndarray:
+def average_precision(
+    detections: Detections, counts: Shaped[np.ndarray, "*draws images"] | None = None
+) -> Float64[np.ndarray, "*draws overlaps"]:
     """Area under the curve of precision over recall, for each overlap.
 
     The curve runs over the different scores and ends at recall 0 with precision 1; the area is that
@@ -191,11 +205,3 @@ def _in_chunks(detections: Detections, counts: np.ndarray) -> np.ndarray:
     parts = -(-counts.shape[0] * max(1, len(detections.score)) // _CHUNK)
     parts = min(parts, counts.shape[0])
     return np.concatenate([average_precision(detections, c) for c in np.array_split(counts, parts)])
-
-
-def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that occur but 0, and each pixel's number among them from 1 [pixels]; 0 for none."""
-    values, number = np.unique(ids, return_inverse=True)
-    places = np.cumsum(values != 0)
-    places[values == 0] = 0
-    return values[values != 0], places[number.ravel()]

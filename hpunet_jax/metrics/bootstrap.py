@@ -1,8 +1,9 @@
 """Table 1: mean and standard deviation over bootstraps with replacement (and random seeds)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from jaxtyping import Float, Float64, Integer, Shaped
 
 
 class Estimate(NamedTuple):
@@ -19,7 +20,10 @@ class Estimate(NamedTuple):
     num_images: int
 
 
-def bootstrap(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> Estimate:
+@no_type_check
+def bootstrap(
+    scores: Shaped[np.ndarray, "*runs images"], num_bootstraps: int = 1000, seed: int = 0
+) -> Estimate:
     """Mean of per-image scores, and how it varies when the images are drawn with replacement.
 
     Given several runs of the same images (the paper has 10 initializations), the deviation is
@@ -51,7 +55,9 @@ def bootstrap(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> 
     return Estimate(float(scores.mean()), float(means.std()), scores.shape[1])
 
 
-def bootstrap_means(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 0) -> np.ndarray:
+def bootstrap_means(
+    scores: Float[np.ndarray, "runs images"], num_bootstraps: int = 1000, seed: int = 0
+) -> Float64[np.ndarray, "runs bootstraps"]:
     """Means of the scores over images drawn with replacement.
 
     Args:
@@ -67,7 +73,9 @@ def bootstrap_means(scores: np.ndarray, num_bootstraps: int = 1000, seed: int = 
     return scores @ bootstrap_counts(num_images, num_bootstraps, seed).T / num_images
 
 
-def bootstrap_counts(num_images: int, num_bootstraps: int = 1000, seed: int = 0) -> np.ndarray:
+def bootstrap_counts(
+    num_images: int, num_bootstraps: int = 1000, seed: int = 0
+) -> Integer[np.ndarray, "bootstraps images"]:
     """How often each image is drawn, with replacement.
 
     Args:

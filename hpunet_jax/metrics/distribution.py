@@ -1,13 +1,16 @@
 """Appendix B.1: agreement of two sets of segmentations: GED² and Hungarian-matched IoU.
 
-Everything here works on matrices of pairwise IoUs (`iou.pairwise_iou`), never on pixels. `present`
-says which graders annotated an image; the others are as if they did not exist.
+Everything here works on matrices of pairwise IoUs (`iou.pairwise_iou`), never on pixels. All
+matrices of an image must be over the same pixels: where graders ignore some, `gradings.Gradings`
+sees to it. `present` says which graders annotated an image; the others are as if they did not
+exist.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
+from jaxtyping import Bool, Float, Float64
 
 
 class Agreement(NamedTuple):
@@ -18,16 +21,16 @@ class Agreement(NamedTuple):
       hungarian_iou: float64 [B], Hungarian-matched IoU, higher is better.
     """
 
-    ged2: np.ndarray
-    hungarian_iou: np.ndarray
+    ged2: Float64[np.ndarray, " B"]
+    hungarian_iou: Float64[np.ndarray, " B"]
 
 
 def ged_squared(
-    cross: np.ndarray,
-    samples: np.ndarray,
-    graders: np.ndarray,
-    present: np.ndarray | None = None,
-) -> np.ndarray:
+    cross: Float[np.ndarray, "B N G"],
+    samples: Float[np.ndarray, "B N N"],
+    graders: Float[np.ndarray, "B G G"],
+    present: Bool[np.ndarray, "B G"] | None = None,
+) -> Float64[np.ndarray, " B"]:
     """Squared generalized energy distance with d = 1 - IoU (Appendix B.1).
 
         GED² = 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')]
@@ -52,7 +55,9 @@ def ged_squared(
     return 2 * to_graders - _distance(samples).mean(axis=(1, 2)) - diversity_of_graders
 
 
-def hungarian_iou(cross: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
+def hungarian_iou(
+    cross: Float[np.ndarray, "B N G"], present: Bool[np.ndarray, "B G"] | None = None
+) -> Float64[np.ndarray, " B"]:
     """Mean IoU of the best 1:1 matching of samples and graders (Appendix B.1).
 
     Both sets are repeated until their sizes are the least common multiple of the two.
@@ -77,7 +82,9 @@ def hungarian_iou(cross: np.ndarray, present: np.ndarray | None = None) -> np.nd
     return result
 
 
-def leave_one_out(graders: np.ndarray, present: np.ndarray | None = None) -> Agreement:
+def leave_one_out(
+    graders: Float[np.ndarray, "B G G"], present: Bool[np.ndarray, "B G"] | None = None
+) -> Agreement:
     """How well one grader stands for the others: the human reference.
 
     Each grader in turn is a set of one and is compared with the set of the others; the scores are

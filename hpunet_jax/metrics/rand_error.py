@@ -1,9 +1,15 @@
 """Appendix B.3: the foreground-restricted adapted Rand error, as SNEMI3D scores segmentations."""
 
+from typing import no_type_check
+
 import numpy as np
+from jaxtyping import Integer
 
 
-def adapted_rand_error(predicted: np.ndarray, truth: np.ndarray) -> float:
+@no_type_check
+def adapted_rand_error(
+    predicted: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"]
+) -> float:
     """1 - F, where F weighs up precision and recall of pixel pairs that share a segment.
 
         F = 2 sum_ij p_ij² / (sum_i t_i² + sum_j s_j²)

@@ -15,7 +15,7 @@ def test_every_example_shows_its_image_and_all_graders():
     notes = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert sorted(notes) == ["empty", "not annotated"]
     titles = [text.get_text() for text in figure.texts]
-    assert titles == ["image", "grader 1", "grader 2"] * 2  # two examples side by side
+    assert titles == ["image", "grader 0", "grader 1"] * 2  # two examples side by side
     outlines = sum(bool(axes.collections) for axes in figure.axes)
     assert outlines == 3 * 2 - len(notes)
 

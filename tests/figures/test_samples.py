@@ -51,7 +51,7 @@ def test_every_image_has_its_gradings_reconstructions_samples_and_deviation(arra
     figure = sample_figure(**arrays, num_shown=4)
     key = 1
     assert len(panels_with_images(figure)) == B * (1 + 2 * G + 4 + 1) + key
-    for title in ("image", "grader 1", "grader 3", "samples", "std. dev. of 6 samples"):
+    for title in ("image", "grader 0", "grader 2", "samples", "std. dev. of 6 samples"):
         assert title in texts(figure)
     for shown, image in zip(deviations(figure), range(B), strict=True):
         np.testing.assert_allclose(shown, arrays["samples"][:, image].std(axis=0))
