@@ -22,6 +22,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.dir = "mydata"  # holds train, val and test
     config.data.size = ()  # height and width to crop or pad all images to; (): they have one size
     config.data.bits = 0  # 8 or 16, that all images must have; 0: as most of them
+    config.data.foreground = 0  # 255: masks of 0 and 255; 1: 255 is ignored; 0: refuse such masks
+    config.data.cache_dir = ""  # where the data set is built; "": <data.dir>/.tfds
     # "one" or "nan": what a class counts as that two maps lack; None: "nan" above two classes
     config.evaluation.absent = ml_collections.config_dict.placeholder(str)
     return config.lock()

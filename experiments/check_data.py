@@ -3,8 +3,8 @@
     python -m experiments.check_data --dir=mydata
 
 Reads every image and mask in train, val and test, prints sizes, kinds of pixels, graders, classes
-and empty masks, and names every file that training could not use. The exit code is 1 if there is
-one. docs/data.md describes the layout.
+and empty masks, names every file that training could not use, and tells what is suspicious. The
+exit code is 1 if there is such a file, or nothing to train on. docs/data.md describes the layout.
 """
 
 import pathlib
@@ -14,38 +14,54 @@ from absl import flags
 
 from experiments import program
 from hpunet_jax.files import write_aside
+from hpunet_jax.io import check_apart
 
 _DIR = flags.DEFINE_string("dir", None, "Folder with train, val and test.")
 _SIZE = flags.DEFINE_list("size", None, "Height,width that images are cropped or padded to.")
 _BITS = flags.DEFINE_integer("bits", None, "Bits that all images must have, 8 or 16.")
 _CLASSES = flags.DEFINE_integer("num_classes", None, "Masks must have smaller classes than this.")
+_FOREGROUND = flags.DEFINE_integer(
+    "foreground", None, "255: in masks of 0 and 255, that is class 1. 1: 255 means ignore."
+)
+_CROP = flags.DEFINE_list("crop", None, "Height,width of the centre crop that is evaluated.")
 _JSON = flags.DEFINE_string("json", None, "Also write the report to this file.")
 flags.mark_flag_as_required("dir")
 
 
 def main(_) -> None:
     from hpunet_jax.data.own.check import check
+    from hpunet_jax.data.own.folder import find_parts
 
-    report = check(_DIR.value, _parse_size(_SIZE.value), _BITS.value, _CLASSES.value)
+    if _JSON.value:
+        for part in find_parts(_DIR.value):
+            check_apart(_JSON.value, pathlib.Path(_DIR.value) / part)
+    report = check(
+        _DIR.value,
+        size=_parse_size("size", _SIZE.value),
+        bits=_BITS.value,
+        num_classes=_CLASSES.value,
+        foreground=_FOREGROUND.value,
+        crop=_parse_size("crop", _CROP.value),
+    )
     print(report.to_text(), end="")
     if _JSON.value:
         with write_aside(pathlib.Path(_JSON.value)) as path:
             path.write_text(report.to_json(), encoding="utf-8")
-    if report.problems:
+    if not report.ready:
         sys.exit(1)
 
 
-def _parse_size(values: list[str] | None) -> tuple[int, int] | None:
+def _parse_size(flag: str, values: list[str] | None) -> tuple[int, int] | None:
     if values is None:
         return None
     try:
         height, width = map(int, values)
     except ValueError as error:
         raise ValueError(
-            f"--size is {','.join(values)}; expected height and width, such as 256,256."
+            f"--{flag} is {','.join(values)}; expected height and width, such as 256,256."
         ) from error
     if height < 1 or width < 1:
-        raise ValueError(f"--size is {height},{width}; expected positive numbers.")
+        raise ValueError(f"--{flag} is {height},{width}; expected positive numbers.")
     return height, width
 
 

@@ -32,7 +32,11 @@ _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newes
 _IMAGES = flags.DEFINE_string("images", None, "Image file, or folder of image files.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", None, "Default: the config's.", lower_bound=1)
-_THRESHOLD = flags.DEFINE_integer("threshold", None, "Of the clustering. Default: the config's.")
+_THRESHOLD = flags.DEFINE_integer(
+    "threshold",
+    None,
+    "Greatest distance within an instance. Default: the config's, scaled with --num_samples.",
+)
 _SEED = flags.DEFINE_integer("seed", None, "Of samples and clustering. Default: the config's.")
 _MAX_MEMORY = flags.DEFINE_float("max_memory_gb", 16.0, "Refuse images that need more to sample.")
 flags.mark_flags_as_required(["checkpoint", "images", "out"])
@@ -52,6 +56,7 @@ def main(_) -> None:
         threshold=_THRESHOLD.value,
         seed=_SEED.value,
     )
+    print(f"{options.num_samples} samples, clustered at a distance of {options.threshold}")
     segmenter = Segmenter(model, options, max_memory=1e9 * _MAX_MEMORY.value)
     channels = model.network.image_channels
     for path in tqdm(paths, desc="check", unit="image"):

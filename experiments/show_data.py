@@ -1,40 +1,45 @@
-"""Draws examples of a data set of several graders, as they are stored.
+"""Draws examples of a data set as they are stored: images beside all that is known of them.
 
     python -m experiments.show_data --name=lidc_phantom --out=lidc_phantom.png
+    python -m experiments.show_data --name=own_data --data_dir=mydata --out=mydata.png
 
-`experiments.show_batch` shows what a network is fed: cropped, augmented, with targets drawn.
+Of own data, --data_dir is its folder. `experiments.show_batch` shows what a network is fed:
+cropped, augmented, with targets drawn.
 """
 
-import numpy as np
 from absl import flags
 
 from experiments import program
+from hpunet_jax.io import check_apart
 
 _NAME = flags.DEFINE_string("name", None, "The data set, e.g. lidc_phantom.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Where data sets are built.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "datasets", "Where data sets are built; own data's folder."
+)
 _OUT = flags.DEFINE_string("out", None, "The picture to write.")
 _SPLIT = flags.DEFINE_string("split", "test", "The split to show.")
 _COUNT = flags.DEFINE_integer("count", 8, "Examples, spread over the split.", lower_bound=1)
+_FOREGROUND = flags.DEFINE_integer("foreground", None, "Of own data: data.foreground.")
+_SIZE = flags.DEFINE_list("size", None, "Of own data: height,width, data.size.")
 flags.mark_flags_as_required(["name", "out"])
 
 
 def main(_) -> None:
     from hpunet_jax.data import catalogue, pipeline
-    from hpunet_jax.figures import gradings_figure, save_figure
+    from hpunet_jax.data.own import builder as own_data
+    from hpunet_jax.figures import annotations_figure, save_figure
+    from hpunet_jax.figures.catalogue import spread_over
 
-    builder = catalogue.load_builder(_NAME.value, _DATA_DIR.value)
-    if "masks" not in builder.info.features:
-        raise ValueError(
-            f"{_NAME.value} has no `masks` of graders; experiments.show_batch shows it."
-        )
-    size = pipeline.num_examples(builder, _SPLIT.value)
-    numbers = [size * (2 * i + 1) // (2 * _COUNT.value) for i in range(min(_COUNT.value, size))]
-    examples = [
-        next(pipeline.eval_batches(builder, split=f"{_SPLIT.value}[{n}:{n + 1}]", batch_size=1))
-        for n in numbers
-    ]
-    image, masks = (np.concatenate([e[name] for e in examples]) for name in ("image", "masks"))
-    save_figure(gradings_figure(image, masks), _OUT.value)
+    check_apart(_OUT.value, _DATA_DIR.value)
+    if _NAME.value == "own_data":
+        size = tuple(map(int, _SIZE.value)) if _SIZE.value else None
+        builder = own_data.load(_DATA_DIR.value, size, foreground=_FOREGROUND.value)
+    else:
+        builder = catalogue.load_builder(_NAME.value, _DATA_DIR.value)
+    numbers = spread_over(pipeline.num_examples(builder, _SPLIT.value), _COUNT.value)
+    save_figure(
+        annotations_figure(pipeline.examples_at(builder, _SPLIT.value, numbers)), _OUT.value
+    )
     print(f"picture: {_OUT.value}")
 
 

@@ -47,7 +47,13 @@ def open_data_set(
     """
     data, data_dir = config.data, data_dir or config.data.dir
     if data.name == "own_data":
-        builder = own_data.load(data_dir, data.get("size"), data.get("bits"))
+        builder = own_data.load(
+            data_dir,
+            size=data.get("size"),
+            bits=data.get("bits"),
+            cache=data.get("cache_dir"),
+            foreground=data.get("foreground"),
+        )
     else:
         builder = load_builder(data.name, data_dir)
     check_config(config, builder)

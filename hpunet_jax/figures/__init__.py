@@ -1,5 +1,6 @@
 """The paper's figures: samples (Fig. 2), scales (3, 15), instances (4, 6), training curves (7)."""
 
+from hpunet_jax.figures.annotations import annotations_figure
 from hpunet_jax.figures.batch import batch_figure
 from hpunet_jax.figures.curves import curves_figure, read_metrics
 from hpunet_jax.figures.extrapolation import extrapolation_figure
@@ -10,6 +11,7 @@ from hpunet_jax.figures.samples import sample_figure
 from hpunet_jax.figures.scales import scales_figure
 
 __all__ = [
+    "annotations_figure",
     "batch_figure",
     "curves_figure",
     "extrapolation_figure",

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from hpunet_jax.arguments import check_choice, check_integer, check_seed
 from hpunet_jax.inference.model import Model, as_unit_images, most_probable, sample_keys
 from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
@@ -28,11 +29,15 @@ class SegmentOptions:
 
     Attributes:
       num_samples: number of samples N.
-      threshold: the clustering's alpha, of `hamming_cluster`.
+      threshold: the clustering's alpha, of `hamming_cluster`: less than 2 N, the distance of pixels
+        that differ in every sample. It belongs to N: both of the paper's are equal to it.
       erosion: side of the square that a cluster must have room for, of `clean_up`.
       neighbourhood: side of the box of neighbours, of `clean_up`.
       no_neighbour: what becomes of tiny clusters without neighbours, of `clean_up`.
       seed: seed of samples and clustering.
+
+    Raises:
+      ValueError: for options of another type or out of range; it names the option.
     """
 
     num_samples: int = 16
@@ -42,13 +47,33 @@ class SegmentOptions:
     no_neighbour: str = "keep"
     seed: int = 0
 
+    def __post_init__(self):
+        samples = check_integer("num_samples", self.num_samples, 1)
+        check_integer("threshold", self.threshold, 0)
+        if self.threshold >= 2 * samples:
+            raise ValueError(
+                f"threshold must be less than {2 * samples} for {samples} samples, not "
+                f"{self.threshold}: pixels of {samples} samples are never further apart, so that "
+                f"all would be background. The paper's is as large as the number of samples."
+            )
+        check_integer("erosion", self.erosion, 1, odd=True)
+        check_integer("neighbourhood", self.neighbourhood, 1, odd=True)
+        check_choice("no_neighbour", self.no_neighbour, ("keep", "background"))
+        check_seed(self.seed)
+
     @classmethod
     def from_config(cls, config: ml_collections.ConfigDict, **changes: Any) -> "SegmentOptions":
         """What the section `evaluation` of a model's config says, with changes.
 
+        The threshold belongs to the number of samples: where that alone is changed, the config's
+        threshold grows or shrinks with it, so that the same share of samples may differ.
+
         Args:
           config: the whole config.
           **changes: fields to take in place of the config's; None keeps the config's.
+
+        Raises:
+          ValueError: see the class.
         """
         section = config.get("evaluation", {})
         names = {"num_samples": "num_samples", "threshold": "hamming_threshold"}
@@ -56,7 +81,13 @@ class SegmentOptions:
         fields = {field: section[name] for field, name in names.items() if name in section}
         if section.get("protocol") == "cityscapes":
             fields["no_neighbour"] = "background"
-        return cls(**fields | {name: value for name, value in changes.items() if value is not None})
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if "num_samples" in changes and "threshold" not in changes:
+            samples = check_integer("num_samples", changes["num_samples"], 1)
+            before = fields.get("num_samples", cls.num_samples)
+            threshold = fields.get("threshold", cls.threshold)
+            changes["threshold"] = round(threshold * samples / before)
+        return cls(**fields | changes)
 
 
 class Segmentation(NamedTuple):

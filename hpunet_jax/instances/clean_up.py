@@ -51,22 +51,27 @@ def clean_up(
 
     radius = neighbourhood // 2
     painted = np.pad(instances, radius, constant_values=background)
-    pixels = _pixels_of(painted, eliminated)
+    # What is still to be painted over: {cluster: its pixels}. A pixel that takes the label of a
+    # cluster whose turn comes later will be painted again with that cluster.
+    waiting = _pixels_of(painted, eliminated)
     for label in eliminated.tolist():
-        # Clusters painted before may have added pixels to this one.
-        for y, x in sorted(pixels.pop(label)):
+        for y, x in sorted(waiting.pop(label)):  # raster order
             box = painted[y - radius : y + radius + 1, x - radius : x + radius + 1]
-            counts = Counter(box.ravel().tolist())
-            del counts[label]
-            counts.pop(background, None)
-            if counts:
-                new = min(counts, key=lambda other: (-counts[other], other))
-            else:
+            new = _majority(box, excluded=(label, background))
+            if new is None:
                 new = label if no_neighbour == "keep" else background
             painted[y, x] = new
-            if new in pixels:
-                pixels[new].append((y, x))
+            if new in waiting:
+                waiting[new].append((y, x))
     return painted[radius : radius + instances.shape[0], radius : radius + instances.shape[1]]
+
+
+def _majority(box: np.ndarray, excluded: tuple[int, int]) -> int | None:
+    """The most frequent label, of several the lowest; None if there are only excluded ones."""
+    counts = Counter(box.ravel().tolist())
+    for label in excluded:
+        counts.pop(label, None)
+    return min(counts, key=lambda label: (-counts[label], label), default=None)
 
 
 def _check(

@@ -114,6 +114,46 @@ def test_options_come_from_the_config_unless_they_are_changed(model):
     assert SegmentOptions.from_config(ml_collections.ConfigDict()) == SegmentOptions()
 
 
+@pytest.mark.parametrize(
+    ("samples", "threshold"), [(16, 16), (8, 8), (32, 32), (4, 4), (1, 1), (5, 5)]
+)
+def test_the_threshold_grows_and_shrinks_with_the_number_of_samples(samples, threshold):
+    config = ml_collections.ConfigDict({"evaluation": {"num_samples": 16, "hamming_threshold": 16}})
+    options = SegmentOptions.from_config(config, num_samples=samples)
+    assert options == SegmentOptions(num_samples=samples, threshold=threshold)
+    own = SegmentOptions.from_config(config, num_samples=samples, threshold=1)
+    assert own.threshold == 1
+    # Two objects that every sample tells apart stay two, whatever the number of samples.
+    rng = np.random.default_rng(0)
+    labels = np.zeros((samples, 8, 16), np.uint8)
+    first = rng.integers(1, 4, samples)
+    labels[:, :, :8], labels[:, :, 8:] = first[:, None, None], (first % 3 + 1)[:, None, None]
+    found = instances_from_samples(labels, range(1, 4), options)
+    assert len(np.unique(found)) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("num_samples", 0, "num_samples must be an integer"),
+        ("num_samples", 2.5, "num_samples must be an integer"),
+        ("num_samples", True, "num_samples must be an integer"),
+        ("threshold", -1, "threshold must be an integer"),
+        ("threshold", "16", "threshold must be an integer"),
+        ("threshold", 32, "threshold must be less than 32 for 16 samples, not 32"),
+        ("erosion", 4, "erosion must be an odd integer"),
+        ("erosion", 0, "erosion must be an odd integer"),
+        ("neighbourhood", 10, "neighbourhood must be an odd integer"),
+        ("no_neighbour", "drop", "no_neighbour must be"),
+        ("seed", -1, "seed must be an integer"),
+        ("seed", 2**40, "seed must be an integer"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(field, value, words):
+    with pytest.raises(ValueError, match=words):
+        SegmentOptions(**{field: value})
+
+
 def test_an_image_that_needs_more_memory_than_allowed_is_refused(model, segmenter, image):
     least = 4 * 16 * 24  # the labels alone
     assert least < segmenter.memory((13, 18)) < segmenter.memory((26, 36))
@@ -148,6 +188,7 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     images.mkdir()
     Image.fromarray(image[..., 0]).save(images / "one.png")
     Image.fromarray(image[:8, :8, 0]).save(images / "two.tif")
+    (images / "Thumbs.db").touch()
     arguments = f"--checkpoint={tmp_path / 'run'}", f"--images={images}", f"--out={out}"
     done = run_program(*arguments)
     assert done.returncode == 0, done.stderr
@@ -169,6 +210,11 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     np.testing.assert_allclose(written, columns, atol=1e-4)
     with Image.open(out / "two_overlay.png") as overlay:
         assert overlay.size == (512, 512)
+
+    refused = run_program(*arguments[:2], f"--out={images}")
+    assert refused.returncode == 1
+    assert f"{images} is where {images} is read from" in refused.stderr
+    assert sorted(path.name for path in images.iterdir()) == ["Thumbs.db", "one.png", "two.tif"]
 
     (images / "zz.png").write_bytes(b"damaged")
     again = run_program(*arguments[:2], f"--out={tmp_path / 'other'}")

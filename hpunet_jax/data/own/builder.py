@@ -5,12 +5,13 @@ the hidden folder `.tfds` beside them, and finds it there the next time. Changed
 by their sizes and times, and the data set is built anew.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import tqdm
@@ -27,10 +28,12 @@ from hpunet_jax.data.own.folder import (
 )
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.files import write_aside
+from hpunet_jax.folders import check_no_pattern, used_alone
+from hpunet_jax.io import is_clutter
 from hpunet_jax.labels import IGNORED
 
 _MOST_PROBLEMS = 20  # shown when a data set is refused
-_FIELDS = ("name", "size", "channels", "bits", "graders", "num_classes")
+_FIELDS = ("name", "size", "channels", "bits", "graders", "num_classes", "foreground")
 
 
 @dataclasses.dataclass
@@ -43,6 +46,7 @@ class OwnDataConfig(tfds.core.BuilderConfig):
       bits: 8 or 16.
       graders: numbers of all graders.
       num_classes: number of classes in the masks.
+      foreground: what a mask's 255 means, as for `classes_of`; 0: nobody has said so.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -50,12 +54,13 @@ class OwnDataConfig(tfds.core.BuilderConfig):
     bits: int = 8
     graders: tuple[int, ...] = ()
     num_classes: int = 0
+    foreground: int = 0
 
 
 class OwnData(tfds.core.GeneratorBasedBuilder):
     """Own images with the masks of any number of graders."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # 2: EXIF orientation, palettes, few bits
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Use hpunet_jax.data.own.builder.load."
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -94,7 +99,7 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
         crops, _ = find_images(files)
         for crop in tqdm.tqdm(crops, f"own_data {files.path.name}", unit=" images"):
             image = read_image(files, crop.image).array
-            masks = read_masks(files, crop, config.graders, image.shape[:2])
+            masks = read_masks(files, crop, config.graders, image.shape[:2], config.foreground)
             yield (
                 crop.id,
                 {
@@ -110,6 +115,7 @@ def load(
     size: tuple[int, int] | None = None,
     bits: int | None = None,
     cache: str | os.PathLike[str] | None = None,
+    foreground: int | None = None,
 ) -> OwnData:
     """Checks and builds a data set, unless that has been done before.
 
@@ -119,6 +125,7 @@ def load(
         all images must have one size.
       bits: 8 or 16, that all images must have; None: as most of them.
       cache: where the data set is built; None: the folder `.tfds` in `folder`.
+      foreground: what a mask's 255 means, as for `check`.
 
     Returns:
       The builder, prepared. Its `builder_config` says what the data set looks like.
@@ -126,43 +133,84 @@ def load(
     Raises:
       FileNotFoundError: if there are no such folders.
       ValueError: if training could not use some file; up to 20 are named.
+      OSError: if nothing can be written to `cache`.
     """
     folder = pathlib.Path(folder)
     cache = pathlib.Path(cache) if cache else folder / ".tfds"
-    size, bits = tuple(size) if size else None, bits or None  # configs write () and 0 for None
-    name = fingerprint(folder, size, bits)
-    note = cache / f"{name}.json"
-    if note.exists():
-        fields = json.loads(note.read_text(encoding="utf-8"))
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
-        if builder.is_prepared():
+    # Configs write () and 0 for None.
+    size, bits, foreground = tuple(size) if size else None, bits or None, foreground or None
+    name = fingerprint(folder, size, bits, foreground)
+    if (builder := _built(cache, name)) is not None:
+        return builder
+    config = _checked(folder, name, size, bits, foreground)
+    with _alone(cache):
+        if (builder := _built(cache, name)) is not None:  # by the one waited for
             return builder
-    config = _checked(folder, name, size, bits)
-    with write_aside(note) as path:
-        path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
-    builder = OwnData(data_dir=cache, config=config)
-    tfds.disable_progress_bar()  # our generators show how far they are
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
-    return builder
+        with write_aside(_note(cache, name)) as path:
+            path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
+        builder = OwnData(data_dir=cache, config=config)
+        tfds.disable_progress_bar()  # our generators show how far they are
+        downloads = tfds.download.DownloadConfig(manual_dir=folder)
+        builder.download_and_prepare(download_config=downloads)
+        return builder
+
+
+@contextlib.contextmanager
+def _alone(cache: pathlib.Path) -> Generator[None]:
+    """One process builds, the others wait."""
+    check_no_pattern(cache, "data.cache_dir")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = contextlib.ExitStack()
+        lock.enter_context(used_alone(cache, wait=True))
+    except OSError as error:
+        raise type(error)(
+            f"the data set is built in {cache}, which cannot be written ({error.strerror}): set "
+            "data.cache_dir to another folder."
+        ) from error
+    with lock:
+        yield
+
+
+def _built(cache: pathlib.Path, name: str) -> OwnData | None:
+    """The data set if it was built before."""
+    try:
+        fields = json.loads(_note(cache, name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a note that is missing or damaged is written anew
+        return None
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
+    return builder if builder.is_prepared() else None
+
+
+def _note(cache: pathlib.Path, name: str) -> pathlib.Path:
+    """The file that says what a built data set looks like."""
+    return cache / f"{name}.json"
 
 
 def fingerprint(
-    folder: str | os.PathLike[str], size: tuple[int, int] | None, bits: int | None
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | None,
+    bits: int | None,
+    foreground: int | None = None,
 ) -> str:
     """A name for a folder's content: it changes with names, sizes and times of the files."""
-    digest = hashlib.sha256(repr((size, bits)).encode())
+    digest = hashlib.sha256(repr((size, bits, foreground)).encode())
     for part, files in find_parts(folder).items():
-        for name in files.names:
+        for name in (name for name in files.names if not is_clutter(name.rpartition("/")[2])):
             state = (files.path / name).stat()
             digest.update(f"\n{part}/{name} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
 def _checked(
-    folder: pathlib.Path, name: str, size: tuple[int, int] | None, bits: int | None
+    folder: pathlib.Path,
+    name: str,
+    size: tuple[int, int] | None,
+    bits: int | None,
+    foreground: int | None,
 ) -> OwnDataConfig:
-    report = check(folder, size, bits)
+    report = check(folder, size, bits, foreground=foreground)
     if report.problems:
         shown = [f"  {problem.text}" for problem in report.problems[:_MOST_PROBLEMS]]
         raise ValueError(
@@ -177,4 +225,5 @@ def _checked(
         bits=report.bits,
         graders=tuple(report.graders),
         num_classes=report.num_classes,
+        foreground=foreground or 0,
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import Crop, find_crops
-from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, read_bytes
+from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, is_clutter, read_bytes
 from hpunet_jax.labels import IGNORED
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
@@ -42,6 +42,16 @@ def find_parts(folder: str | os.PathLike[str]) -> dict[str, Folder]:
             "for val and test."
         )
     return parts
+
+
+def find_others(folder: str | os.PathLike[str]) -> list[str]:
+    """A sentence for each folder beside the parts: it may be one that is called differently."""
+    others = sorted(
+        entry.name
+        for entry in pathlib.Path(folder).iterdir()
+        if entry.is_dir() and entry.name not in PARTS and not is_clutter(entry.name)
+    )
+    return [f"{name} is not read: the folders are called {', '.join(PARTS)}." for name in others]
 
 
 def find_images(files: Folder) -> tuple[list[Crop], list[str]]:
@@ -93,8 +103,26 @@ def read_mask(files: Folder, name: str) -> Image:
     return dataclasses.replace(mask, array=mask.array.astype(np.uint8))
 
 
+def classes_of(mask: np.ndarray, foreground: int | None) -> np.ndarray:
+    """The classes of a mask's values.
+
+    Args:
+      mask: uint8 [H, W].
+      foreground: 255 for masks of 0 and 255, whose 255 becomes class 1 and nothing is ignored; 1 or
+        None for masks whose value is the class, and 255 to ignore.
+
+    Returns:
+      uint8 [H, W].
+    """
+    return np.where(mask == 255, np.uint8(1), mask) if foreground == 255 else mask
+
+
 def read_masks(
-    files: Folder, crop: Crop, graders: Sequence[int], shape: tuple[int, int]
+    files: Folder,
+    crop: Crop,
+    graders: Sequence[int],
+    shape: tuple[int, int],
+    foreground: int | None = None,
 ) -> np.ndarray:
     """Reads all masks of an image.
 
@@ -103,13 +131,14 @@ def read_masks(
       crop: the image's.
       graders: numbers of all graders of the data set.
       shape: height and width of the image.
+      foreground: what 255 means, as for `classes_of`.
 
     Returns:
       uint8 [H, W, G]; the plane of a grader who did not annotate the image is 255 everywhere.
     """
     masks = np.full((*shape, len(graders)), IGNORED, np.uint8)
     for grader, name in crop.masks.items():
-        masks[..., graders.index(grader)] = read_mask(files, name).array
+        masks[..., graders.index(grader)] = classes_of(read_mask(files, name).array, foreground)
     return masks
 
 

@@ -41,6 +41,7 @@ class DataReport:
       folder: the data set.
       parts: what each part holds.
       problems: each file that training could not use.
+      warnings: what is suspicious, and does not keep from training.
       size: height and width of all images, after fitting; None if they differ.
       channels: 1 or 3.
       bits: 8 or 16, of the images.
@@ -51,15 +52,25 @@ class DataReport:
     folder: str
     parts: dict[str, PartReport]
     problems: list[Problem]
+    warnings: list[Problem]
     size: tuple[int, int] | None
     channels: int
     bits: int
     graders: list[int]
     num_classes: int
 
+    @property
+    def ready(self) -> bool:
+        """Whether there are images to train on, and no problems."""
+        return not self.problems and "train" in self.parts and self.parts["train"].images > 0
+
     def to_json(self) -> str:
         """The report for a program."""
-        fields = {"problems_by_kind": count_kinds(self.problems), **dataclasses.asdict(self)}
+        fields = {
+            "problems_by_kind": count_kinds(self.problems),
+            "warnings_by_kind": count_kinds(self.warnings),
+            **dataclasses.asdict(self),
+        }
         return json.dumps(fields, indent=1)
 
     def to_text(self) -> str:
@@ -80,6 +91,9 @@ class DataReport:
             lines.append(f"  {'ignored masks':18} {found.ignored_masks:,}")
         lines.append(f"{len(self.problems):,} problems")
         lines += to_lines(self.problems, _MOST_LINES)
+        if self.warnings:
+            lines.append(f"{len(self.warnings):,} warnings")
+            lines += to_lines(self.warnings, _MOST_LINES)
         lines.append(self.advice())
         return "\n".join(lines) + "\n"
 
@@ -87,6 +101,8 @@ class DataReport:
         """What to set in the config, or what to do first."""
         if self.problems:
             return "Mend or remove these files, then check again; training would refuse them."
+        if not self.ready:
+            return "Not ready for training: there is no folder train with images in it."
         size = "x".join(map(str, self.size or ()))
         return (
             f"Ready for training: images of {size}, --config.model.num_classes={self.num_classes} "

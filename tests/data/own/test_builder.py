@@ -1,3 +1,7 @@
+import concurrent.futures
+import pathlib
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,7 +67,7 @@ def test_a_data_set_is_built_once_and_anew_when_files_change(tmp_path, monkeypat
     write_set(tmp_path)
     looks = []
     real = own_data.check
-    monkeypatch.setattr(own_data, "check", lambda *args: looks.append(args) or real(*args))
+    monkeypatch.setattr(own_data, "check", lambda *a, **k: looks.append(a) or real(*a, **k))
     first = own_data.load(tmp_path)
     again = own_data.load(tmp_path)
     assert len(looks) == 1
@@ -93,6 +97,49 @@ def test_images_of_several_sizes_are_cropped_or_padded_to_one(tmp_path):
     np.testing.assert_array_equal(examples[b"p/0"]["image"][..., 0], padded)
     expected = np.where(padded, 1, 255)
     np.testing.assert_array_equal(examples[b"p/0"]["masks"], np.stack([expected] * 2, axis=-1))
+
+
+def test_masks_of_0_and_255_are_built_as_classes_when_the_config_says_so(tmp_path):
+    write_set(tmp_path, graders=(0,))
+    marked = np.eye(12, 10, dtype=np.uint8)
+    for path in tmp_path.rglob("*_l0.png"):
+        save(path, 255 * marked)
+    with pytest.raises(ValueError, match=r"set data\.foreground=255"):
+        own_data.load(tmp_path)
+    config = config_for(tmp_path, **{"data.foreground": 255, "model.num_classes": 2})
+    builder = pipeline.open_data_set(config)
+    assert builder.builder_config.num_classes == 2
+    example = next(iter(tfds.as_numpy(builder.as_dataset(split="train"))))
+    np.testing.assert_array_equal(example["masks"][..., 0], marked)
+
+
+def test_a_data_set_that_cannot_be_built_in_its_folder_is_told_where_else(tmp_path):
+    folder, elsewhere = tmp_path / "data [1]", tmp_path / "cache"
+    write_set(folder)
+    with pytest.raises(ValueError, match=r"data\.cache_dir=.* has a '\[', which the library"):
+        own_data.load(folder)
+    builder = pipeline.open_data_set(config_for(folder, **{"data.cache_dir": str(elsewhere)}))
+    assert elsewhere in pathlib.Path(builder.data_path).parents
+    folder.rename(tmp_path / "data")
+    (tmp_path / "data/.tfds").touch()  # a file in the place of the folder
+    with pytest.raises(OSError, match=r"\.tfds, which cannot be written .*: set data\.cache_dir"):
+        own_data.load(tmp_path / "data")
+    assert len(list(tfds.as_numpy(builder.as_dataset(split="train")))) == 3
+
+
+def test_several_at_once_build_a_data_set_once(tmp_path, monkeypatch):
+    write_set(tmp_path)
+    built = []
+    real = own_data.OwnData.download_and_prepare
+    monkeypatch.setattr(
+        own_data.OwnData,
+        "download_and_prepare",
+        lambda *a, **k: built.append(1) or time.sleep(0.1) or real(*a, **k),
+    )
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        builders = list(pool.map(own_data.load, [tmp_path] * 4))
+    assert len(built) == 1
+    assert all(builder.is_prepared() for builder in builders)
 
 
 def test_8_bits_where_16_were_promised_are_refused(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -112,12 +113,141 @@ def test_an_image_of_which_a_crop_leaves_only_ignored_pixels_is_named(folder):
     )
 
 
-def test_masks_of_0_and_255_are_told_to_have_no_class(folder):
+def disc(radius, inside, outside=0):
+    """A disc with a smooth border, as drawing programs export it."""
+    y, x = np.mgrid[:12, :10]
+    share = np.clip(radius - np.hypot(y - 6, x - 5) + 0.5, 0, 1)
+    return np.round(outside + share * (inside - outside)).astype(np.uint8)
+
+
+def test_masks_of_0_and_255_are_a_problem_until_somebody_says_what_255_means(folder):
     for path in folder.rglob("*_l*.png"):
         save(path, np.eye(12, 10, dtype=np.uint8) * 255)
-    (text,) = [problem.text for problem in check(folder).problems]
-    assert "all masks have only the values 0, 255" in text
-    assert "write 1 in its place" in text
+    found = check(folder).problems
+    assert [problem.kind for problem in found] == ["masks of 0 and 255"] * 2  # graders
+    assert "6 masks of grader 0 have only the values 0 and 255" in found[0].text
+    assert "set data.foreground=255" in found[0].text
+    report = check(folder, foreground=255)
+    assert (report.problems, report.num_classes) == ([], 2)
+    assert report.parts["train"].classes == {0: 4, 1: 4}
+    assert kinds(check(folder, foreground=1)) == {
+        "no classes": "no mask marks anything: there is no class but 0 anywhere."
+    }
+
+
+def test_masks_of_0_and_255_by_one_grader_beside_0_and_1_by_another_are_named(folder):
+    for part in ("train", "test"):
+        for name in "abc":
+            marked = np.zeros((12, 10), np.uint8)
+            marked[4:9, 2:7] = 255
+            save(folder / f"{part}/gt/{name}_l3.png", marked)
+    (problem,) = check(folder).problems
+    assert problem.kind == "masks of 0 and 255"
+    assert "6 masks of grader 3" in problem.text
+
+
+def test_a_stray_value_does_not_hide_masks_of_0_and_255(folder):
+    for path in folder.rglob("*_l*.png"):
+        save(path, np.eye(12, 10, dtype=np.uint8) * 255)
+    stray = np.eye(12, 10, dtype=np.uint8) * 255
+    stray[0, 0] = 24
+    save(folder / "train/gt/b_l0.png", stray)
+    report = check(folder)
+    assert kinds(report).keys() == {"masks of 0 and 255"}
+    assert "5 masks of grader 0 have only the values 0 and 255, 1 other values besides" in (
+        report.problems[0].text
+    )
+    warnings = {warning.kind: warning.text for warning in report.warnings}
+    assert (
+        "class 24 has 1 pixel in 1 mask, the first by grader 0 of train/images/b.png"
+        in (warnings["class of few pixels"])
+    )
+    assert "the classes 1 to 23, but some have 24" in warnings["gaps between the classes"]
+
+
+@pytest.mark.parametrize("inside", [255, 200, 64])
+def test_smoothed_masks_are_named_and_sharp_ones_of_any_shape_are_not(folder, inside):
+    save(folder / "train/gt/b_l0.png", disc(3.3, inside))
+    (problem,) = check(folder, foreground=1).problems
+    assert problem.kind == "smoothed mask"
+    assert "grader 0 of train/images/b.png has" in problem.text
+    assert "occur in scattered pixels only" in problem.text
+    rng = np.random.default_rng(0)
+    lines = np.zeros((12, 10), np.uint8)
+    lines[::3], lines[:, 4] = 1, 2
+    for sharp in (disc(3.3, 2) // 2 * 2, rng.choice([0, 1, 2, 255], (12, 10)), lines):
+        save(folder / "train/gt/b_l0.png", sharp.astype(np.uint8))
+        assert check(folder).problems == []
+
+
+def test_the_same_image_in_two_parts_is_named_even_as_another_file(folder):
+    with Image.open(folder / "train/images/b.png") as image:
+        image.save(folder / "test/images/c.tif", compression="tiff_lzw")
+    (folder / "test/images/c.png").unlink()
+    assert kinds(check(folder)) == {
+        "image in two parts": "train/images/b.png and test/images/c.tif are the same image: its "
+        "scores would be those of training."
+    }
+
+
+def test_without_training_images_nothing_is_ready(folder):
+    (folder / "train").rename(folder / "training")
+    report = check(folder)
+    assert report.problems == []
+    assert not report.ready
+    assert "Not ready for training: there is no folder train with images" in report.to_text()
+    assert "training is not read: the folders are called train, val, test." in report.to_text()
+
+
+def test_what_is_suspicious_is_told_without_refusing_it(folder):
+    ignored = np.full((12, 10), 255, np.uint8)
+    ignored[0] = 1
+    for name in "abc":
+        save(folder / f"test/gt/{name}_l3.png", np.zeros((12, 10), np.uint8))
+    (folder / "test/gt/b_l3.png").unlink()
+    save(folder / "test/gt/b_l0.png", ignored)
+    new = np.zeros((12, 10), np.uint8)
+    new[2:9] = 4
+    save(folder / "test/gt/c_l0.png", new)
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    image = Image.open(folder / "train/images/a.png")
+    image.load()
+    image.save(folder / "train/images/a.png", exif=turned)
+    report = check(folder, crop=(4, 4))
+    assert report.problems == []
+    warnings = {warning.kind: warning.text for warning in report.warnings}
+    assert "grader 3 marks nothing in any of 3 masks" in warnings["grader who never marks anything"]
+    assert "no mask in train has the class 4" in warnings["classes that are never trained"]
+    assert "no mask has the class 3, but some have 4" in warnings["gaps between the classes"]
+    assert "the centre of 4x4 of test/images/b.png" in warnings["centre crop that is ignored"]
+    assert warnings["turned image, masks not turned"].startswith("train/images/a.png is turned")
+    assert f"{len(report.warnings)} warnings" in report.to_text()
+    assert json.loads(report.to_json())["warnings_by_kind"]["centre crop that is ignored"] == 1
+
+
+def test_what_systems_leave_in_folders_and_capitals_in_suffixes_do_not_matter(folder):
+    for name in ("Thumbs.db", "._a.png", ".DS_Store", "desktop.ini"):
+        (folder / "train/images" / name).write_bytes(b"nothing")
+        (folder / "test/gt" / name).write_bytes(b"nothing")
+    (folder / "train/images/b.png").rename(folder / "train/images/b.PNG")
+    report = check(folder)
+    assert (report.problems, report.warnings[:-1]) == ([], [])
+    assert report.parts["train"].images == 3
+
+
+def test_files_that_may_not_be_read_are_named(folder, monkeypatch):
+    real = pathlib.Path.read_bytes
+
+    def read(path):
+        if path.name == "b.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", read)
+    found = [problem.text for problem in check(folder).problems]
+    assert len(found) == 2
+    assert found[0].endswith("train/images/b.png may not be read by this user: change its rights.")
 
 
 def test_an_empty_part_is_a_problem(folder):
@@ -130,7 +260,29 @@ def test_the_program_ends_with_1_if_there_are_problems_and_writes_json(folder, t
     good = subprocess.run(command, capture_output=True, text=True, check=False)
     assert good.returncode == 0, good.stderr
     assert "train: 3 images" in good.stdout
+    shown = subprocess.run(
+        [
+            *(sys.executable, "-m", "experiments.show_data", "--name=own_data"),
+            *(f"--data_dir={folder}", f"--out={folder.parent / 'shown.png'}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    with Image.open(folder.parent / "shown.png") as picture:
+        assert picture.width > 100
     (folder / "train/images/b.png").write_bytes(b"")
+    refused = subprocess.run(
+        [*command, f"--json={folder / 'train/images/a.png'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "train is read from" in refused.stderr
+    with Image.open(folder / "train/images/a.png") as image:
+        assert image.size == (10, 12)
     command += [f"--json={tmp_path / 'report.json'}", "--size=8,8"]
     bad = subprocess.run(command, capture_output=True, text=True, check=False)
     assert bad.returncode == 1
