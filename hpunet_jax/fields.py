@@ -16,6 +16,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+Number = float | int
+
 Section = Mapping[str, Any] | ml_collections.ConfigDict
 """A section of a config, or a whole one, to those who read it."""
 
@@ -34,7 +36,7 @@ REQUIRED = _Required()
 _NOUNS = {
     int: ("an integer", "integers"),
     float: ("a number", "numbers"),
-    bool: ("True or False", "of True or False"),
+    bool: ("True or False", "bools"),
     str: ("text", "texts"),
 }
 
@@ -66,12 +68,12 @@ class Field:
     type: type
     meaning: str = ""
     default: Any = REQUIRED
-    low: float = -math.inf
-    high: float = math.inf
-    above: float = -math.inf
-    below: float = math.inf
+    low: Number = -math.inf
+    high: Number = math.inf
+    above: Number = -math.inf
+    below: Number = math.inf
     odd: bool = False
-    besides: tuple[float, ...] = ()
+    besides: tuple[Number, ...] = ()
     choices: tuple[Any, ...] = ()
     length: tuple[int, int] | None = None
     single: bool = False
@@ -165,7 +167,7 @@ class Field:
         return f" (in float32 {rounded:g})" if rounded in (0.0, 1.0, math.inf, -math.inf) else ""
 
 
-def _as_float32(value: float) -> float:
+def _as_float32(value: Number) -> float:
     """A number as float32 arithmetic has it: infinite if too large, 0 if too small."""
     if isinstance(value, float) and math.isnan(value):
         return value
@@ -174,7 +176,7 @@ def _as_float32(value: float) -> float:
     return 0.0 if abs(value) < float(_FLOAT32.tiny) else float(np.float32(value))
 
 
-def _number(value: float) -> str:
+def _number(value: Number) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
@@ -212,9 +214,10 @@ def fields_of(
       limits: arguments of `Field`, for fields that are not `ranged`.
     """
     meanings: dict[str, str] = {}
+    annotations: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         meanings |= _meanings(base.__doc__ or "")
-    annotations = typing.get_type_hints(cls)
+        annotations |= inspect.get_annotations(base, eval_str=True)
     return {
         field.name: Field(
             meaning=meanings.get(field.name, ""),

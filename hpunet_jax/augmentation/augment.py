@@ -1,9 +1,11 @@
 """From a batch of examples to a training batch (Appendix D.1, "During training")."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
 from hpunet_jax.augmentation import warp
 from hpunet_jax.augmentation.batch import Batch
@@ -15,9 +17,10 @@ from hpunet_jax.tasks.intensity import unit_interval
 from hpunet_jax.tasks.targets import check_annotations, draw_target
 
 
+@no_type_check
 def training_batch(
-    key: jax.Array,
-    examples: Mapping[str, jax.Array],
+    key: Key[Array, ""],
+    examples: Mapping[str, Any],
     augmentation: Augmentation,
     num_ids: int | None = None,
     *,
@@ -69,8 +72,8 @@ def training_batch(
 
 
 def random_coordinates(
-    key: jax.Array, source: tuple[int, int], augmentation: Augmentation
-) -> jax.Array:
+    key: Key[Array, ""], source: Sequence[int], augmentation: Augmentation
+) -> Float[Array, "2 h w"]:
     """Draws a deformation: where each pixel of the crop looks in the source image.
 
     Args:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-import jax
+from jaxtyping import Array, Float32, Int32
 
 
 class Batch(NamedTuple):
@@ -14,6 +14,6 @@ class Batch(NamedTuple):
       mask: float32 [B, H, W], 0 for padding and for pixels to ignore, else 1.
     """
 
-    image: jax.Array
-    label: jax.Array
-    mask: jax.Array
+    image: Float32[Array, "B H W C"]
+    label: Int32[Array, "B H W"]
+    mask: Float32[Array, "B H W"]

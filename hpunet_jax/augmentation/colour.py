@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 from hpunet_jax.augmentation.ranges import Augmentation
 
@@ -12,8 +13,11 @@ _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
 def random_colour(
-    key: jax.Array, image: jax.Array, mean: jax.Array, augmentation: Augmentation
-) -> jax.Array:
+    key: Key[Array, ""],
+    image: Float[Array | np.ndarray, "H W C"],
+    mean: Float[Array | np.ndarray, ""],
+    augmentation: Augmentation,
+) -> Float[Array | np.ndarray, "H W C"]:
     """Changes brightness and contrast, and of RGB images also saturation and hue.
 
     Args:

@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Key
 
 
-def cubic_bspline_matrix(size: int, points: int) -> np.ndarray:
+def cubic_bspline_matrix(size: int, points: int) -> Float32[np.ndarray, "size points"]:
     """Weights of uniform cubic B-splines at the pixels of one axis.
 
     Args:
@@ -29,8 +30,11 @@ def cubic_bspline_matrix(size: int, points: int) -> np.ndarray:
 
 
 def elastic_displacement(
-    key: jax.Array, crop: tuple[int, int], points: tuple[int, int], magnitude: float
-) -> jax.Array:
+    key: Key[Array, ""],
+    crop: tuple[int, int],
+    points: tuple[int, int],
+    magnitude: float | int,
+) -> Float[Array, "2 height width"]:
     """A smooth random displacement of every pixel.
 
     Args:

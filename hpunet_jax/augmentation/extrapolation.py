@@ -1,12 +1,14 @@
 """Training for extrapolation (Section 3.3, Fig. 5): a random part of each image is hidden."""
 
 import dataclasses
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Key
 
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.fields import Section, fields_of, ranged
+from hpunet_jax.fields import Number, Section, fields_of, ranged
 from hpunet_jax.tasks.extrapolation import (
     HIDDEN,
     SIDES,
@@ -16,6 +18,7 @@ from hpunet_jax.tasks.extrapolation import (
 )
 
 
+@no_type_check
 @dataclasses.dataclass(frozen=True)
 class Extrapolation:
     """How much of a training image is hidden: all beyond one straight line, from one side.
@@ -25,7 +28,7 @@ class Extrapolation:
       sides: the sides from which to hide, drawn uniformly; Fig. 5 shows "top".
     """
 
-    hidden: tuple[float, float] = ranged((0.3, 0.7), above=0, below=1)
+    hidden: tuple[Number, Number] = ranged((0.3, 0.7), above=0, below=1)
     sides: tuple[str, ...] = ranged(SIDES, choices=SIDES, length=(1, len(SIDES)))
 
     def __post_init__(self):
@@ -57,7 +60,7 @@ class Extrapolation:
 
 
 def hide_batch(
-    key: jax.Array,
+    key: Key[Array, ""],
     batch: Batch,
     extrapolation: Extrapolation,
     *,
@@ -98,7 +101,9 @@ def hide_batch(
     return batch._replace(image=visible_input(batch.image, labels, num_classes))
 
 
-def random_hidden(key: jax.Array, size: tuple[int, int], extrapolation: Extrapolation) -> jax.Array:
+def random_hidden(
+    key: Key[Array, ""], size: tuple[int, int], extrapolation: Extrapolation
+) -> Bool[Array, "H W"]:
     """Draws the hidden part of one image.
 
     Args:

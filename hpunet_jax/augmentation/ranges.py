@@ -7,17 +7,17 @@ section `data.augmentation` of their configs.
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, no_type_check
 
-from hpunet_jax.fields import Section, fields_of, ranged
+from hpunet_jax.fields import Number, Section, fields_of, ranged
 
 GREATEST_SIDE = 16_384
 """Greatest height and width of a crop, in pixels."""
 
-Number = float | int
 Pair = tuple[Number, Number]
 
 
+@no_type_check
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """Ranges of the random augmentation; the defaults change nothing but the size.

@@ -1,8 +1,11 @@
 """Geometric augmentation as one coordinate map, sampled once (Appendix D.1)."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Float32, Int, Shaped
 
 # 0, 90, 180, 270 degrees exactly; cos(pi / 2) is not 0 in floating point.
 _QUARTER_TURNS = np.array(
@@ -11,8 +14,12 @@ _QUARTER_TURNS = np.array(
 
 
 def affine(
-    turns: jax.Array, mirror: jax.Array, angle: jax.Array, shear: jax.Array, scale: jax.Array
-) -> jax.Array:
+    turns: Int[Array, ""],
+    mirror: Float[Array, "2"],
+    angle: Float[Array, ""],
+    shear: Float[Array, ""],
+    scale: Float[Array, ""],
+) -> Float[Array, "2 2"]:
     """Composes the linear part of the map from crop to source coordinates (y, x).
 
     Args:
@@ -36,11 +43,11 @@ def affine(
 
 
 def source_coordinates(
-    matrix: jax.Array,
-    shift: jax.Array,
-    displacement: jax.Array,
-    source: tuple[int, int],
-) -> jax.Array:
+    matrix: Float[Array, "2 2"],
+    shift: Float[Array, "2"],
+    displacement: Float[Array, "2 h w"],
+    source: Sequence[int],
+) -> Float[Array, "2 h w"]:
     """Where each pixel of the crop looks in the source image.
 
     Args:
@@ -65,19 +72,23 @@ def source_coordinates(
     return jnp.stack([y, x]) + (centre + shift)[:, None, None] + displacement
 
 
-def inside(coordinates: jax.Array, source: tuple[int, int]) -> jax.Array:
+def inside(coordinates: Float[Array, "2 h w"], source: Sequence[int]) -> Bool[Array, "h w"]:
     """Which coordinates [2, h, w] fall on a pixel of the source image; bool [h, w]."""
     limit = jnp.array(source, jnp.float32)[:, None, None] - 0.5
     return jnp.all((coordinates >= -0.5) & (coordinates < limit), axis=0)
 
 
-def sample_nearest(plane: jax.Array, coordinates: jax.Array) -> jax.Array:
+def sample_nearest(
+    plane: Shaped[Array | np.ndarray, "H W"], coordinates: Float[Array, "2 h w"]
+) -> Shaped[Array, "h w"]:
     """Values of the nearest pixels of `plane` [H, W] at `coordinates` [2, h, w]: [h, w]."""
     y, x = jnp.floor(coordinates + 0.5).astype(jnp.int32)
     return _pixels(plane, y, x)
 
 
-def sample_bilinear(image: jax.Array, coordinates: jax.Array) -> jax.Array:
+def sample_bilinear(
+    image: Shaped[Array | np.ndarray, "H W C"], coordinates: Float[Array, "2 h w"]
+) -> Float32[Array, "h w C"]:
     """Bilinear interpolation of `image` [H, W, C] at `coordinates` [2, h, w]: float32 [h, w, C]."""
     low = jnp.floor(coordinates)
     y0, x0 = low.astype(jnp.int32)

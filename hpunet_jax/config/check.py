@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 
 from hpunet_jax.augmentation import Augmentation, Extrapolation
-from hpunet_jax.config.schema import NETWORKS, OPTIONAL_SECTIONS, schema
+from hpunet_jax.config.schema import NETWORKS, OPTIONAL_SECTIONS, schema, section_names
 from hpunet_jax.config.serialization import flatten
 from hpunet_jax.fields import REQUIRED, Field, Section
 from hpunet_jax.networks import build_network, check_image_shape
@@ -117,7 +117,7 @@ def _schema_of(config: Section) -> Mapping[str, Field]:
 
 def _fields(config: Section, known: Mapping[str, Field], prefix: str = "") -> dict[str, Any]:
     """The values of all fields by their dotted names; each is a known one."""
-    sections = {name[:i] for name in known for i, letter in enumerate(name) if letter == "."}
+    sections = section_names()
     values: dict[str, Any] = {}
     for key, value in _items(config, prefix):
         name = f"{prefix}{key}"
@@ -177,13 +177,13 @@ def _unknown(name: str, known: Mapping[str, Field]) -> str:
 
 
 def _network(config: Section, values: Mapping[str, Any]) -> None:
-    build_network(config["model"])
-
-
-def _crop(config: Section, values: Mapping[str, Any]) -> None:
     network = build_network(config["model"])
-    channels = values["model.image_channels"]
-    check_image_shape(network, (*values["data.crop"], channels), "data.crop")
+    if "data.crop" in values:
+        shape = (*values["data.crop"], values["model.image_channels"])
+        check_image_shape(network, shape, "data.crop")
+
+
+def _augmentation(config: Section, values: Mapping[str, Any]) -> None:
     Augmentation.from_config(config["data"]["augmentation"], crop=tuple(values["data.crop"]))
 
 
@@ -269,7 +269,7 @@ def _protocol(config: Section, values: Mapping[str, Any]) -> None:
 # The sections that each looks at.
 _RELATIONS: tuple[tuple[tuple[str, ...], Callable[[Section, Mapping[str, Any]], None]], ...] = (
     (("model",), _network),
-    (("data", "model"), _crop),
+    (("data",), _augmentation),
     (("data",), _size),
     (("data", "model"), _extrapolation),
     (("data", "model"), _instances),

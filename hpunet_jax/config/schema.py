@@ -198,3 +198,10 @@ def schema(network: str = "hpunet") -> Mapping[str, Field]:
             for name, field in fields.items()
         }
     )
+
+
+@functools.cache
+def section_names() -> frozenset[str]:
+    """The dotted names of all sections and their parts, such as "optimizer.learning_rate"."""
+    names = [name.split(".") for name in schema()]
+    return frozenset(".".join(name[:i]) for name in names for i in range(1, len(name)))

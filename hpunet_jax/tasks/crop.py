@@ -1,15 +1,19 @@
 """The centre crop, without augmentation, that evaluation looks at."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, no_type_check
 
-import jax
 import numpy as np
+from jaxtyping import Array, Shaped
 
+from hpunet_jax.arguments import check_integer, shown
 from hpunet_jax.tasks.intensity import unit_interval
 
 
-def centre_crop(maps: np.ndarray | jax.Array, crop: tuple[int, int]) -> np.ndarray | jax.Array:
+@no_type_check
+def centre_crop(
+    maps: Shaped[np.ndarray | Array, "B H W ..."], crop: Sequence[int]
+) -> Shaped[np.ndarray | Array, "B h w ..."]:
     """The middle of a batch of images; a pixel nearer to the top left if it does not come out.
 
     It is what training sees if the augmentation changes nothing.
@@ -22,9 +26,11 @@ def centre_crop(maps: np.ndarray | jax.Array, crop: tuple[int, int]) -> np.ndarr
       A view of [B, height, width, ...]; of the same kind of array.
 
     Raises:
-      ValueError: if the crop is larger than the images.
+      ValueError: if the crop is no height and width, or larger than the images.
     """
-    (height, width), (h, w) = maps.shape[1:3], crop
+    if np.shape(crop) != (2,):
+        raise ValueError(f"crop must be a height and a width, not {shown(crop)}.")
+    (height, width), (h, w) = maps.shape[1:3], (check_integer("crop", n, 1) for n in crop)
     if h > height or w > width:
         raise ValueError(
             f"the images are {height}x{width}, smaller than the crop of {h}x{w}: choose a smaller "
@@ -34,7 +40,7 @@ def centre_crop(maps: np.ndarray | jax.Array, crop: tuple[int, int]) -> np.ndarr
     return maps[:, top : top + h, left : left + w]
 
 
-def evaluation_crop(examples: Mapping[str, Any], crop: tuple[int, int]) -> dict[str, Any]:
+def evaluation_crop(examples: Mapping[str, Any], crop: Sequence[int]) -> dict[str, Any]:
     """Crops images and annotations of a batch of examples alike; the annotations stay undecided.
 
     Args:
@@ -46,7 +52,7 @@ def evaluation_crop(examples: Mapping[str, Any], crop: tuple[int, int]) -> dict[
       The examples with the maps cropped, `image` float32 in [0, 1], the other entries as they were.
 
     Raises:
-      ValueError: if the crop is larger than the images.
+      ValueError: if the crop is no height and width, or larger than the images.
     """
     size = examples["image"].shape[:3]
     cropped = {

@@ -5,9 +5,15 @@ the whole segmentation; the model learns to fill in the rest. All of it goes in 
 image, so the network is the ordinary one with more image channels.
 """
 
+from collections.abc import Sequence
+from typing import no_type_check
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
+
+from hpunet_jax.arguments import check_array, check_choice, check_number
 
 SIDES = ("top", "bottom", "left", "right")
 HIDDEN = -1  # label of hidden pixels
@@ -18,22 +24,34 @@ def num_channels(image_channels: int, num_classes: int) -> int:
     return image_channels + num_classes + 1
 
 
-def hide(labels: np.ndarray, fraction: float, side: str = "top") -> np.ndarray:
+@no_type_check
+def hide(
+    labels: Int[np.ndarray, "B H W"], fraction: float | int, side: str = "top"
+) -> Int[np.ndarray, "B H W"]:
     """The visible segmentation of images of which one side is hidden, as in Fig. 5.
 
     Args:
       labels: integers [B, H, W].
-      fraction: how much of the rows (or columns) to hide.
-      side: from which side.
+      fraction: how much of the rows (or columns) to hide, from 0 to 1.
+      side: from which side, one of `SIDES`.
 
     Returns:
       int32 [B, H, W], -1 where hidden.
+
+    Raises:
+      ValueError: for another fraction or side, or labels of another type or shape.
     """
+    labels = check_array("labels", labels, "iu", (None, None, None), "[B, H, W]")
+    fraction, side = check_number("fraction", fraction, 0, 1), check_choice("side", side, SIDES)
     hidden = np.asarray(distances_to_sides(labels.shape[1:]))[SIDES.index(side)] < fraction
     return np.where(hidden, HIDDEN, labels.astype(np.int32))
 
 
-def visible_input(images: jax.Array, visible_labels: jax.Array, num_classes: int) -> jax.Array:
+def visible_input(
+    images: Float[Array | np.ndarray, "B H W channels"],
+    visible_labels: Int[Array | np.ndarray, "B H W"],
+    num_classes: int,
+) -> Float[Array, "B H W c"]:
     """What the network sees of partly hidden images.
 
     Args:
@@ -50,7 +68,7 @@ def visible_input(images: jax.Array, visible_labels: jax.Array, num_classes: int
     return jnp.concatenate([jnp.where(visible, images, 0.0), one_hot, visible], axis=-1)
 
 
-def distances_to_sides(size: tuple[int, int]) -> jax.Array:
+def distances_to_sides(size: Sequence[int]) -> Float[Array, "4 H W"]:
     """How far each pixel lies from each of `SIDES`, in fractions of the image: [4, H, W]."""
     down, across = (jnp.linspace(0.5, length - 0.5, length) / length for length in size)
     down, across = jnp.meshgrid(down, across, indexing="ij")

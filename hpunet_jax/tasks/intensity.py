@@ -1,10 +1,13 @@
 """Image values scaled to [0, 1], as every network takes them."""
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float32, Shaped
+from numpy.typing import DTypeLike
 
 
-def unit_interval(image: np.ndarray | jax.Array, dtype: np.dtype) -> np.ndarray | jax.Array:
+def unit_interval(
+    image: Shaped[np.ndarray | Array, "..."], dtype: DTypeLike
+) -> Float32[np.ndarray | Array, "..."]:
     """Scales values of images to [0, 1], to the same bits as NumPy's division, jitted or not.
 
     A compiler turns the division by a constant into a product with its reciprocal, which rounds

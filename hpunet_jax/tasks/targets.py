@@ -9,11 +9,14 @@ Targets are int32 [H, W]; `NO_TARGET` marks pixels that take no part in the loss
 """
 
 from collections.abc import Mapping
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int32, Key, UInt8, UInt16
 
+from hpunet_jax.arguments import check_integer
 from hpunet_jax.labels import IGNORED, NO_TARGET
 
 CAR = 13  # Cityscapes' train id of cars
@@ -24,9 +27,10 @@ _KINDS = (("masks",), ("instances",), ("semantic", "cars"))
 _DTYPES = {"masks": np.uint8, "instances": np.uint16, "semantic": np.uint8, "cars": np.uint16}
 
 
+@no_type_check
 def check_annotations(
-    examples: Mapping[str, jax.Array], num_ids: int | None, num_classes: int | None = None
-) -> dict[str, jax.Array]:
+    examples: Mapping[str, Any], num_ids: int | None, num_classes: int | None = None
+) -> dict[str, Any]:
     """Picks the annotations that `draw_target` takes; looks at types and shapes, not at values.
 
     Args:
@@ -58,11 +62,12 @@ def check_annotations(
         if dtype != _DTYPES[name]:
             raise ValueError(f"`{name}` must be {np.dtype(_DTYPES[name])}, not {dtype}.")
     if "masks" not in kind:
-        if not num_ids or num_ids < 1:
+        if num_ids is None:
             raise ValueError(
-                f"data.num_ids is {num_ids}: give the number of labels that instances are mapped "
+                "data.num_ids is missing: give the number of labels that instances are mapped "
                 "to at random (the paper's 15 on SNEMI3D, 5 on Cityscapes)."
             )
+        num_ids = check_integer("data.num_ids", num_ids, 1)
         needed = num_ids + (1 if "instances" in kind else NUM_TRAIN_IDS - 1)
         if num_classes not in (None, needed):
             raise ValueError(
@@ -72,6 +77,7 @@ def check_annotations(
     return {name: examples[name] for name in kind}
 
 
+@no_type_check
 def stochastic_classes(num_classes: int, num_ids: int | None) -> range:
     """The classes that stand for instances, by the layout above.
 
@@ -85,11 +91,13 @@ def stochastic_classes(num_classes: int, num_ids: int | None) -> range:
     Raises:
       ValueError: if there are no instances, or the numbers fit neither layout.
     """
-    if not num_ids:
+    if num_ids is None or num_ids == 0:
         raise ValueError(
             "this model does not tell instances apart: it was trained without random labels for "
             "instances (data.num_ids)."
         )
+    num_ids = check_integer("data.num_ids", num_ids, 1)
+    num_classes = check_integer("model.num_classes", num_classes, 1)
     if num_classes == num_ids + 1:
         return range(1, num_classes)
     if num_classes == num_ids + NUM_TRAIN_IDS - 1:
@@ -100,9 +108,10 @@ def stochastic_classes(num_classes: int, num_ids: int | None) -> range:
     )
 
 
+@no_type_check
 def draw_targets(
-    key: jax.Array, examples: Mapping[str, jax.Array], num_ids: int | None = None
-) -> jax.Array:
+    key: Key[Array, ""], examples: Mapping[str, Any], num_ids: int | None = None
+) -> Int32[Array, "B H W"]:
     """Draws the targets of a batch of examples that is not augmented, e.g. to reconstruct them.
 
     Args:
@@ -122,8 +131,10 @@ def draw_targets(
 
 
 def draw_target(
-    key: jax.Array, annotations: Mapping[str, jax.Array], num_ids: int | None = None
-) -> jax.Array:
+    key: Key[Array, ""],
+    annotations: Mapping[str, Array | np.ndarray],
+    num_ids: int | None = None,
+) -> Int32[Array, "H W"]:
     """Draws the target of one example, by the kind of annotation it has.
 
     Args:
@@ -144,7 +155,9 @@ def draw_target(
     return random_cars(key, annotations["semantic"], annotations["cars"], num_ids)
 
 
-def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
+def random_grader(
+    key: Key[Array, ""], masks: UInt8[Array | np.ndarray, "H W G"]
+) -> Int32[Array, "H W"]:
     """The segmentation of a grader drawn at random (Appendix D.1).
 
     Args:
@@ -161,7 +174,9 @@ def random_grader(key: jax.Array, masks: jax.Array) -> jax.Array:
     return jnp.where(label == IGNORED, NO_TARGET, label)
 
 
-def random_ids(key: jax.Array, instances: jax.Array, num_ids: int) -> jax.Array:
+def random_ids(
+    key: Key[Array, ""], instances: UInt16[Array | np.ndarray, "H W"], num_ids: int
+) -> Int32[Array, "H W"]:
     """Maps each instance at random to one of `num_ids` labels (Appendices C and D.2).
 
     Labels are uniform and independent, so two instances may get the same one.
@@ -180,7 +195,12 @@ def random_ids(key: jax.Array, instances: jax.Array, num_ids: int) -> jax.Array:
     return table.at[instances.astype(jnp.int32)].get(mode="promise_in_bounds")
 
 
-def random_cars(key: jax.Array, semantic: jax.Array, cars: jax.Array, num_ids: int) -> jax.Array:
+def random_cars(
+    key: Key[Array, ""],
+    semantic: UInt8[Array | np.ndarray, "H W"],
+    cars: UInt16[Array | np.ndarray, "H W"],
+    num_ids: int,
+) -> Int32[Array, "H W"]:
     """Replaces the class car by `num_ids` car classes, each car at random (Appendix D.3).
 
     The train ids below 13 stay, the cars take 13 ... 12 + num_ids, the train ids above 13 move

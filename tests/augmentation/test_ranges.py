@@ -48,7 +48,7 @@ def test_one_value_stands_for_both_axes():
         ({"rotation": "90"}, "rotation must be a number from 0 to 180, not '90'"),
         ({"rotation": True}, "rotation must be a number from 0 to 180, not True"),
         ({"quarter_turns": 1}, "quarter_turns must be True or False, not 1"),
-        ({"mirror": (1, 0)}, "mirror must be True or False, or a tuple of 2"),
+        ({"mirror": (1, 0)}, "mirror must be True or False, or a tuple of 2 bools"),
         ({"elastic_points": 5.0}, "elastic_points must be an integer from 4 to 64"),
         ({"elastic": 1e30}, "elastic must be a number from 0 to 1000"),
         ({"hue": float("nan")}, r"hue must be a number from 0 to 180, not nan"),

@@ -18,13 +18,12 @@ NAMES = sorted(
 )
 
 NO_VALUES = (
-    *("", " ", "0", "text", "float32\0", b"x", {}, [[]], ((1,),), object(), len, 1j),
-    *(math.nan, math.inf, -math.inf, 1e39, -1e39, 2**70, -(2**70), 10**5000),
-    *(np.int64(1), np.float32(1), np.bool_(True), np.ones(2), [1, None], (True, 1), ("a", 1)),
-    *((1,) * 100_001, (math.nan, math.nan), (-5, -5), (1e39, 1e39)),
+    *("", "text", b"x", {}, [[]], object(), math.nan, math.inf, 1e39, 2**70, -(2**70), 10**5000),
+    *(np.int64(1), np.float32(1), np.ones(2), [1, None], ("a", 1), (1,) * 100_001, (-5, -5)),
+    (math.nan, math.nan),
 )
-EDGES = (None, True, False, -1, -0.5, -1e-45, 0, 0.0, 1e-50, 1e-6, 0.5, 1 - 1e-9, 1, 1.5, 2, 2.0)
-EDGES += ("test", (), (1,), (1, 1), [2, 2], (0, 0), (0.5, 0.5), (2, 1), (1, 2, 3), 10**6, 2**31)
+EDGES = (None, True, -1, -1e-45, 0, 0.0, 1e-50, 0.5, 1 - 1e-9, 1, 1.5, 2, "test", (), (1,), (0, 0))
+EDGES += ([2, 2], (0.5, 0.5), (2, 1), (1, 2, 3), (True, True), 10**6, 2**31)
 
 # What 0 means is said for each of these; all other numbers must be greater.
 ZERO_HAS_A_MEANING = {
@@ -65,7 +64,7 @@ def test_no_field_of_any_config_takes_nonsense(module):
     for name, field in schema(config["model"]["name"]).items():
         texts = field.type is str and not field.choices and field.length is None
         for value in NO_VALUES:
-            if texts and isinstance(value, str) and value in ("0", "text", field.default):
+            if texts and isinstance(value, str) and value in ("text", field.default):
                 continue
             message = refusal(with_value(config, name, value))
             assert name in (message or ""), (name, value, message)
