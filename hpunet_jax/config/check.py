@@ -169,7 +169,8 @@ def _unknown(name: str, known: Mapping[str, Field]) -> str:
     """The sentence about a field that does not exist, with the nearest one that does."""
     last = name.rpartition(".")[2]
     elsewhere = [other for other in known if other.rpartition(".")[2] == last]
-    near = elsewhere or difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    names = [*known, *section_names()]
+    near = elsewhere or difflib.get_close_matches(name, names, n=1, cutoff=0.0)
     return f"the config has the unknown field {name}: did you mean {near[0]}?"
 
 

@@ -67,7 +67,7 @@ _MODEL = {
     "dtype": {"choices": DTYPES},
     "precision": {"choices": PRECISIONS},
     "remat": {"low": 0, "high": 13, "formerly": (False,)},
-    "blocks": {"low": 1, "high": 8192},
+    "blocks": {"low": 1, "high": 8192, "length": (0, 13)},
 }
 
 _OBJECTIVE = {

@@ -64,7 +64,7 @@ def check_annotations(
     if "masks" not in kind:
         if num_ids is None:
             raise ValueError(
-                "data.num_ids is missing: give the number of labels that instances are mapped "
+                "data.num_ids is None: give the number of labels that instances are mapped "
                 "to at random (the paper's 15 on SNEMI3D, 5 on Cityscapes)."
             )
         num_ids = check_integer("data.num_ids", num_ids, 1)

@@ -114,7 +114,7 @@ def test_zero_and_signs_have_a_meaning_or_are_refused(network):
         ("data", 3, "must be a section of the config, not 3."),
         ("training.step", 3, "did you mean training.steps?"),
         ("training.kappa", 3, "did you mean objective.kappa?"),
-        ("modell", {}, "did you mean model."),
+        ("modell", {}, "did you mean model?"),
     ],
 )
 def test_a_refusal_says_what_is_expected(name, value, message):
