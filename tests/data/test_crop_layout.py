@@ -64,6 +64,20 @@ def test_misplaced_files_are_named(extra, words):
     assert any(words in problem for problem in problems)
 
 
+def test_a_grader_may_be_absent_from_a_folder_but_not_from_some_of_its_images():
+    names = [*names_of("p/a", [0, 1, 3]), *names_of("p/b", [0, 1, 3]), *names_of("q/a")]
+    crops, problems = find_crops(names, PUBLISHED, absent_graders=True)
+    assert problems == []
+    assert [list(crop.masks) for crop in crops] == [[0, 1, 3], [0, 1, 3], [0, 1, 2, 3]]
+    names.remove("gt/p/b_l3.png")
+    assert find_crops(names, PUBLISHED, absent_graders=True).problems == [
+        "gt/p/b_l3.png is missing."
+    ]
+    assert len(find_crops(names, PUBLISHED).problems) == 3
+    _, problems = find_crops(["images/p/a.png"], PUBLISHED, absent_graders=True)
+    assert "images/p/a.png has no masks" in problems[0]
+
+
 def test_an_image_that_nobody_annotated_is_a_problem():
     _, problems = find_crops([*names_of("a"), "images/b.png"])
     assert problems == ["images/b.png has no masks: expected gt/b_l<number>.png."]

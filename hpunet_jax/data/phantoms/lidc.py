@@ -4,7 +4,7 @@ import itertools
 
 from hpunet_jax.data.lidc.cutting import CROP
 from hpunet_jax.data.lidc.lesions import GRADERS
-from hpunet_jax.data.phantoms.lidc_examples import PATIENTS, phantom_examples
+from hpunet_jax.data.phantoms.lidc_examples import SPLITS, phantom_examples
 from hpunet_jax.data.tensorflow import tfds
 
 _DESCRIPTION = """
@@ -61,7 +61,7 @@ class LidcPhantom(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         del dl_manager  # nothing is downloaded
-        return {split: self._generate_examples(split) for split in PATIENTS}
+        return {split: self._generate_examples(split) for split in SPLITS}
 
     def _generate_examples(self, split: str):
         yield from zip(itertools.count(), phantom_examples(split, png=True), strict=False)

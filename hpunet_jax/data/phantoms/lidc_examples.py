@@ -1,13 +1,13 @@
 """The examples of the embedded data set, made in parallel; needs no TensorFlow.
 
-Real outlines of LIDC-IDRI on simulated CT (`simulated_ct`), split by patient in the paper's
-proportions (Appendix C).
+Real outlines of LIDC-IDRI on simulated CT (`simulated_ct`), split by patient as scans are
+(`lidc.split`, Appendix C).
 """
 
 import functools
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -16,29 +16,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from hpunet_jax.data.lidc.lesions import Lesion, group_lesions, marked_crops
-from hpunet_jax.data.lidc.readings import Scan, read_scans
+from hpunet_jax.data.lidc.readings import read_scans
+from hpunet_jax.data.lidc.split import draw_split
 from hpunet_jax.data.phantoms.simulated_ct import SimulatedLesion
 
-# Of LIDC-IDRI's 1,010 patients; those without an outlined lesion give no examples.
-PATIENTS = {"train": 722, "validation": 144, "test": 144}
-SPLIT_SEED = 0
+SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split: part of patients
 
 Example = dict[str, np.ndarray | str | bytes]
-
-
-def split_patients(patients: Sequence[str]) -> dict[str, set[str]]:
-    """Splits patients at random, with a fixed seed, in the paper's proportions.
-
-    Args:
-      patients: their names, in any order.
-
-    Returns:
-      The patients of each split.
-    """
-    ordered = np.random.default_rng(SPLIT_SEED).permutation(sorted(set(patients)))
-    ends = np.cumsum(list(PATIENTS.values())) * len(ordered) // sum(PATIENTS.values())
-    parts = np.split(ordered, ends[:-1])
-    return {split: set(part) for split, part in zip(PATIENTS, parts, strict=True)}
 
 
 def phantom_examples(
@@ -64,14 +48,14 @@ def phantom_examples(
     Raises:
       ValueError: for an unknown split.
     """
-    if split not in PATIENTS:
-        raise ValueError(f"there is no split {split!r}; the splits are {', '.join(PATIENTS)}.")
+    if split not in SPLITS:
+        raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}.")
     scans = read_scans()
-    patients = split_patients([scan.patient for scan in scans])[split]
+    part_of = draw_split({scan.patient for scan in scans})
     lesions = [
         (scan.number, scan.patient, scan.pixel_spacing, number, lesion)
         for scan in scans
-        if scan.patient in patients
+        if part_of[scan.patient] == SPLITS[split]
         for number, lesion in enumerate(group_lesions(scan.readings))
     ][:limit]
     bar = tqdm(
@@ -152,9 +136,3 @@ def _in_processes(
         size = 256
         for start in range(0, len(lesions), size):
             yield from pool.map(make, lesions[start : start + size], chunksize=8)
-
-
-def scans_and_lesions() -> Iterator[tuple[Scan, list[Lesion]]]:
-    """All scans with their lesions."""
-    for scan in read_scans():
-        yield scan, group_lesions(scan.readings)

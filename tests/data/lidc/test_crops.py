@@ -124,6 +124,17 @@ def test_any_count_accepts_other_numbers_and_missing_parts(tmp_path, crops):
     assert_built(build(tmp_path, folder, "any_count"), {"test": contents["test"]})
 
 
+def test_the_advice_to_take_any_count_is_not_given_where_it_does_not_help(tmp_path, crops):
+    folder, contents = crops
+    extra = folder / "val" / f"gt/{min(contents['val'])}_l4.png"
+    extra.write_bytes(png(np.zeros((180, 180), np.uint8)))
+    with pytest.raises(ValueError, match=r"no such grader, only 0, 1, 2, 3\. Own data") as error:
+        build(tmp_path, folder, "any_count")
+    assert "'lidc_crops/any_count' accepts" not in str(error.value)
+    with pytest.raises(ValueError, match="'lidc_crops/any_count' accepts any number"):
+        build(tmp_path, folder)
+
+
 def test_missing_parts_are_named(tmp_path, crops, small_counts):
     (crops[0] / "val").rename(tmp_path / "val")
     with pytest.raises(FileNotFoundError, match=r"for val in .*train\.tar\.gz"):

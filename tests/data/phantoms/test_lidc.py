@@ -1,17 +1,18 @@
 """The embedded data set: real counts, real outlines, an image that gives no grader away."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from hpunet_jax.data.lidc import lesions as lesions_module
 from hpunet_jax.data.lidc.lesions import group_lesions, lesion_masks, marked_crops
 from hpunet_jax.data.lidc.readings import read_scans
+from hpunet_jax.data.lidc.split import draw_split
 from hpunet_jax.data.phantoms.lidc_examples import (
-    PATIENTS,
     lesion_examples,
     phantom_arrays,
     phantom_examples,
-    split_patients,
 )
 
 
@@ -62,11 +63,11 @@ def test_the_outlines_of_holes_change_as_many_masks_as_the_data_card_says(lesion
     assert (masks, examples, pixels) == (656, 579, 14_767)
 
 
-def test_patients_are_split_in_the_papers_proportions_without_overlap(scans):
-    split = split_patients([scan.patient for scan in scans])
-    assert {name: len(part) for name, part in split.items()} == PATIENTS
-    assert len(set.union(*split.values())) == 1010
-    assert split == split_patients([scan.patient for scan in reversed(scans)])
+def test_patients_are_split_in_the_papers_proportions_as_those_of_scans_are(scans):
+    split = draw_split({scan.patient for scan in scans})
+    assert Counter(split.values()) == {"train": 722, "val": 144, "test": 144}
+    first = next(phantom_examples("validation", workers=0, limit=1, progress=False))
+    assert split[first["id"].partition("/")[0]] == "val"
 
 
 def test_every_crop_is_marked_and_centred(arrays):
