@@ -1,6 +1,8 @@
 """Building TFDS data sets: whole or not at all, by one process at a time, from noted files."""
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -9,7 +11,7 @@ from collections.abc import Callable
 
 from hpunet_jax.data.catalogue import find_builder
 from hpunet_jax.data.tensorflow import tfds
-from hpunet_jax.folders import used_alone
+from hpunet_jax.folders import check_local, used_alone
 
 _NOTE = "source.json"  # in the folder of a built data set
 _NOT_DATA = (".json", ".txt", ".md")  # reports and the like beside the files that are built from
@@ -37,6 +39,7 @@ def build(
         be used, or it has been built from other files and `rebuild` is false.
       FileNotFoundError: there is no such source.
     """
+    check_local(data_dir, "data_dir")
     data_dir = pathlib.Path(data_dir)
     # What is to be replaced may be damaged, so that it is not looked at.
     shown = find_builder(name, data_dir / ".nothing" if rebuild else data_dir)
@@ -89,7 +92,8 @@ def build_whole(
             note = _describe(source) if source else None
             config = tfds.download.DownloadConfig(manual_dir=source)
             built = find(aside)
-            built.download_and_prepare(download_config=config)
+            with contextlib.redirect_stdout(io.StringIO()):  # TFDS names the folder aside
+                built.download_and_prepare(download_config=config)
             folder = pathlib.Path(built.data_path)
             if note:
                 (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")

@@ -46,6 +46,12 @@ def find_builder(
         raise ValueError(
             f"There is no data set {name!r}{hint}: expected one of {', '.join(BUILDERS)}."
         )
+    if kind == "own_data" and "config" not in builder_kwargs:
+        raise ValueError(
+            "own_data is built from its folder by the first program that uses it: set "
+            "data.name=own_data and data.dir=<folder>. To check the folder: "
+            "python -m experiments.check_data --dir=<folder>"
+        )
     importlib.import_module(BUILDERS[kind])
     if data_dir is not None:
         data_dir = os.fspath(data_dir)

@@ -11,13 +11,14 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import tqdm
 
 _LARGEST_MEMBER = 2**26  # bytes; an image of a data set is never that large, a tar bomb is
 
 
+@runtime_checkable
 class Files(Protocol):
     """Readable files with names relative to a folder or archive, '/' between the parts."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import ml_collections
 import numpy as np
+from jaxtyping import Int64
 
 from hpunet_jax.data.catalogue import load_builder
 from hpunet_jax.data.own import builder as own_data
@@ -190,7 +191,9 @@ def train_batches(
     return (batch for piece in pieces for batch in piece)
 
 
-def example_order(size: int, seed: int, positions: np.ndarray) -> np.ndarray:
+def example_order(
+    size: int, seed: int, positions: Int64[np.ndarray, "*shape"]
+) -> Int64[np.ndarray, "*shape"]:
     """Which examples stand at some positions of the endless sequence of epochs.
 
     Args:

@@ -104,6 +104,8 @@ def test_without_a_source_the_program_says_what_it_needs(tmp_path, source):
     assert not (tmp_path / "data").exists()
     with pytest.raises(FileNotFoundError, match="nothing is no folder"):
         build(NAME, tmp_path / "data", tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"own_data is built from its folder by.*check_data"):
+        build("own_data", tmp_path / "data", tmp_path)
     with pytest.raises(ValueError, match="not built from files: leave --source"):
         build("neurites_phantom", tmp_path / "data", tmp_path)
 

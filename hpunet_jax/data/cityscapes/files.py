@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from cityscapesscripts.helpers import labels as cityscapes_labels
+from jaxtyping import UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
 from hpunet_jax.io import is_clutter, read_labels
@@ -121,7 +122,7 @@ def _check_header(path: pathlib.Path, bits: int) -> list[str]:
     return problems
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "512 1024 3"]:
     """Reads an image at half resolution: the mean of each 2x2 square, rounded.
 
     Args:
@@ -139,7 +140,9 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return halve_by_area(pixels)
 
 
-def read_annotation(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+def read_annotation(
+    path: str | os.PathLike[str],
+) -> tuple[UInt8[np.ndarray, "512 1024"], UInt16[np.ndarray, "512 1024"]]:
     """Reads classes and cars at half resolution.
 
     Args:
@@ -172,13 +175,13 @@ def read_annotation(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarra
     return semantic, car_numbers(ids)
 
 
-def car_numbers(ids: np.ndarray) -> np.ndarray:
+def car_numbers(ids: UInt16[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
     """The cars among instance ids: 26000 becomes 1, 26001 becomes 2, all else 0; uint16."""
     is_car = ids // 1000 == CAR
     return np.where(is_car, ids % 1000 + 1, 0).astype(np.uint16)
 
 
-def halve_by_area(pixels: np.ndarray) -> np.ndarray:
+def halve_by_area(pixels: UInt8[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "_H _W C"]:
     """Halves the resolution of an image, uint8 [H, W, C]: the mean of each 2x2 square, rounded."""
     wide = pixels.astype(np.uint16)
     total = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]

@@ -13,12 +13,12 @@ import tqdm
 
 from hpunet_jax.data.crop_archives import Archive, Files, Folder
 from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.data.lidc.cutting import SIZE
 from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.io import decode_image
 from hpunet_jax.labels import IGNORED
 
-SIZE = 180
 NUM_IMAGES = {"train": 8843, "val": 1993, "test": 1980}
 _ADVICE = " The data set 'lidc_crops/any_count' accepts any number of images."
 _SPLITS = {

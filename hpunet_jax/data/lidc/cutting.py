@@ -2,12 +2,15 @@
 
 import numpy as np
 import scipy.ndimage
+from jaxtyping import Bool, Float, UInt8
 
-CROP = 180  # pixels
+SIZE = 180  # pixels
 RESOLUTION = 0.5  # mm
 
 
-def crop_axes(centre: tuple[float, float], pixel_spacing: float) -> tuple[np.ndarray, np.ndarray]:
+def crop_axes(
+    centre: tuple[float, float], pixel_spacing: float
+) -> tuple[Float[np.ndarray, "180"], Float[np.ndarray, "180"]]:
     """Where the columns and rows of a crop lie in the scan.
 
     Args:
@@ -17,13 +20,16 @@ def crop_axes(centre: tuple[float, float], pixel_spacing: float) -> tuple[np.nda
     Returns:
       x of each column and y of each row, float64 [180], in pixels of the scan.
     """
-    offset = (np.arange(CROP) - (CROP - 1) / 2) * RESOLUTION / pixel_spacing
+    offset = (np.arange(SIZE) - (SIZE - 1) / 2) * RESOLUTION / pixel_spacing
     return centre[0] + offset, centre[1] + offset
 
 
 def cut_image(
-    hounsfield: np.ndarray, centre: tuple[float, float], pixel_spacing: float, outside: float
-) -> np.ndarray:
+    hounsfield: Float[np.ndarray, "H W"],
+    centre: tuple[float, float],
+    pixel_spacing: float,
+    outside: float,
+) -> Float[np.ndarray, "180 180"]:
     """Cuts a crop out of a slice, bilinearly.
 
     Args:
@@ -43,11 +49,11 @@ def cut_image(
 
 
 def cut_mask(
-    mask: np.ndarray,
+    mask: Bool[np.ndarray, "h w"],
     first: tuple[int, int],
     centre: tuple[float, float],
     pixel_spacing: float,
-) -> np.ndarray:
+) -> Bool[np.ndarray, "180 180"]:
     """Cuts a crop out of a mask, at the nearest pixel.
 
     Args:
@@ -66,7 +72,9 @@ def cut_mask(
     return padded[np.ix_(y, x)]
 
 
-def to_grey(hounsfield: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+def to_grey(
+    hounsfield: Float[np.ndarray, "*shape"], window: tuple[float | int, float | int]
+) -> UInt8[np.ndarray, "*shape"]:
     """Hounsfield units as uint8: the ends of the window become 0 and 255, linearly."""
     low, high = window
     return np.clip((hounsfield - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)

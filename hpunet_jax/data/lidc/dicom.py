@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pydicom
 import pydicom.pixels
+from jaxtyping import Float32
 from pydicom.uid import UID
 
 _POSITION_TOLERANCE = 0.01  # mm
@@ -209,7 +210,7 @@ def read_series(*folders: str | os.PathLike[str]) -> Series:
     return Series(first.SeriesInstanceUID, first.PatientID, spacing, slices, dropped)
 
 
-def read_hounsfield(path: str | os.PathLike[str]) -> np.ndarray:
+def read_hounsfield(path: str | os.PathLike[str]) -> Float32[np.ndarray, "H W"]:
     """Reads the pixels of a slice, compressed or not.
 
     Args:

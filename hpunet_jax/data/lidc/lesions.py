@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.sparse
 import skimage.draw
+from jaxtyping import Bool, Integer, UInt8
 
-from hpunet_jax.data.lidc.cutting import CROP, cut_mask
+from hpunet_jax.data.lidc.cutting import SIZE, cut_mask
 from hpunet_jax.data.lidc.readings import Reading
 
 GRADERS = 4
@@ -93,7 +94,7 @@ def assign_graders(readings: Sequence[Reading]) -> list[list[Reading]]:
 
     def shared(run: Sequence[int]) -> float:
         pairs = itertools.combinations(run, 2)
-        return sum(_shared_volume(boxes[a], boxes[b]) for a, b in pairs)
+        return sum((_shared_volume(boxes[a], boxes[b]) for a, b in pairs), 0.0)
 
     def runs(cuts: tuple[int, ...]) -> list[range]:
         return [range(a, b) for a, b in itertools.pairwise((0, *cuts, len(readings)))]
@@ -103,7 +104,7 @@ def assign_graders(readings: Sequence[Reading]) -> list[list[Reading]]:
     return [[readings[i] for i in run] for run in runs(best)]
 
 
-def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
+def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> UInt8[np.ndarray, "180 180 4"]:
     """Rasterises what each grader drew in one slice, on a crop centred on the lesion.
 
     A grader who did not mark the slice has an empty mask.
@@ -116,7 +117,7 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
     Returns:
       uint8 [180, 180, 4] at 0.5 mm, 0 or 1.
     """
-    masks = np.zeros((GRADERS, CROP, CROP), np.uint8)  # a grader's pixels lie together in memory
+    masks = np.zeros((GRADERS, SIZE, SIZE), np.uint8)  # a grader's pixels lie together in memory
     for grader, readings in enumerate(lesion.graders):
         contours = [c for reading in readings for c in reading.contours if c.z == z]
         for contour in sorted(contours, key=lambda c: not c.inclusion):  # holes last
@@ -128,8 +129,8 @@ def lesion_masks(lesion: Lesion, z: float, pixel_spacing: float) -> np.ndarray:
 
 
 def enclosed_pixels(
-    points: np.ndarray, with_outline: bool = False
-) -> tuple[np.ndarray, tuple[int, int]]:
+    points: Integer[np.ndarray, "n 2"], with_outline: bool = False
+) -> tuple[Bool[np.ndarray, "h w"], tuple[int, int]]:
     """The pixels that an outline encloses.
 
     LIDC's outlines are drawn just outside of what is meant.

@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
@@ -35,7 +35,7 @@ def prepare(
     *,
     seed: int = 0,
     split_file: str | os.PathLike[str] | None = None,
-    window: tuple[float, float] = WINDOW,
+    window: tuple[float | int, float | int] = WINDOW,
     workers: int | None = None,
 ) -> Report:
     """Makes the crops of all scans below a folder, and a report.
@@ -70,7 +70,7 @@ def _prepare(
     out: pathlib.Path,
     seed: int,
     split_file: str | os.PathLike[str] | None,
-    window: tuple[float, float],
+    window: tuple[float | int, float | int],
     workers: int | None,
 ) -> Report:
     patients = {scan.patient for scan in index.scans}
@@ -120,7 +120,9 @@ def _in_processes(tasks: list[tuple[Any, ...]], workers: int | None) -> Iterator
             pool.shutdown(cancel_futures=True)
 
 
-def _check_settings(out: pathlib.Path, split: Mapping[str, str], window: Sequence[float]) -> None:
+def _check_settings(
+    out: pathlib.Path, split: Mapping[str, str], window: tuple[float | int, float | int]
+) -> None:
     """Refuses to go on where other rules, another split or window have been used; else notes them.
 
     Crops without a note of settings are not ours to mix with.

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Integer
 
 RATINGS = ("subtlety", "calcification", "margin", "texture")
 
@@ -31,7 +32,7 @@ class Contour:
 
     z: float
     inclusion: bool
-    points: np.ndarray
+    points: Integer[np.ndarray, "n 2"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,7 @@ def prepare_scan(
     scan: ScanFiles,
     out: pathlib.Path,
     part: str,
-    window: tuple[float, float],
+    window: tuple[float | int, float | int],
     fingerprint: str = "",
 ) -> ScanResult:
     """Makes the crops of one scan; what an earlier run made of it is removed first.
@@ -132,7 +132,10 @@ def _aside(out: pathlib.Path, series: str) -> Generator[pathlib.Path]:
 
 
 def _write_crops(
-    scan: ScanFiles, folder: pathlib.Path, blank: ScanResult, window: tuple[float, float]
+    scan: ScanFiles,
+    folder: pathlib.Path,
+    blank: ScanResult,
+    window: tuple[float | int, float | int],
 ) -> ScanResult:
     markup = _readings(scan.xml)
     series = read_series(*scan.folders)

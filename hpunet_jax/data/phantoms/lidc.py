@@ -2,7 +2,7 @@
 
 import itertools
 
-from hpunet_jax.data.lidc.cutting import CROP
+from hpunet_jax.data.lidc.cutting import SIZE
 from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.phantoms.lidc_examples import SPLITS, phantom_examples
 from hpunet_jax.data.tensorflow import tfds
@@ -50,9 +50,9 @@ class LidcPhantom(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(CROP, CROP, 1), encoding_format="png"),
+                    "image": tfds.features.Image(shape=(SIZE, SIZE, 1), encoding_format="png"),
                     "masks": tfds.features.Image(
-                        shape=(CROP, CROP, GRADERS), encoding_format="png"
+                        shape=(SIZE, SIZE, GRADERS), encoding_format="png"
                     ),
                 }
             ),

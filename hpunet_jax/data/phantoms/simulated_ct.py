@@ -19,7 +19,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
-from hpunet_jax.data.lidc.cutting import CROP, RESOLUTION
+from hpunet_jax.data.lidc.cutting import RESOLUTION, SIZE
 from hpunet_jax.data.lidc.lesions import GRADERS, Lesion
 
 _SEED = 2
@@ -123,7 +123,7 @@ class SimulatedLesion:
         waves = self._smooth_noise(_WAVES, z, scale=14, window=window)
         blended += anatomy.growth + anatomy.waves * waves
         blended += max(0.0, 1.0 - blended.max())  # whatever was marked, something is there
-        shape = np.full((CROP, CROP), -np.inf, np.float32)
+        shape = np.full((SIZE, SIZE), -np.inf, np.float32)
         shape[window] = blended
         return shape
 
@@ -173,7 +173,7 @@ def signed_distance(mask: np.ndarray) -> np.ndarray:
 
 def chest_wall(angle: float, distance: float, curvature: float) -> np.ndarray:
     """The chest wall as a smooth step beyond a curved border; [180, 180] in 0 ... 1."""
-    y, x = (np.mgrid[:CROP, :CROP] - (CROP - 1) / 2).astype(np.float32)
+    y, x = (np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2).astype(np.float32)
     along = -np.sin(angle) * x + np.cos(angle) * y
     beyond = np.cos(angle) * x + np.sin(angle) * y + curvature * along**2 - distance
     return 1 / (1 + np.exp(-np.clip(beyond / 1.2, -30, 30)))
@@ -227,12 +227,12 @@ def _extent(lesion: Lesion) -> float:
 
 def _draw_vessels(rng: np.random.Generator) -> np.ndarray:
     """Branching tubes of several calibres, and some seen end on; [180, 180] in 0 ... 1."""
-    vessels = np.zeros((CROP, CROP), np.float32)
+    vessels = np.zeros((SIZE, SIZE), np.float32)
     for radius, trees, density in ((0.9, 6, 0.45), (1.5, 2.5, 0.7), (2.4, 0.8, 0.95)):
-        canvas = np.zeros((CROP, CROP), np.float32)
+        canvas = np.zeros((SIZE, SIZE), np.float32)
         for _ in range(rng.poisson(trees)):
             _draw_tree(rng, canvas, steps=int(rng.integers(8, 28)))
-        spots = rng.integers(0, CROP, (rng.poisson(1.5 * trees), 2))
+        spots = rng.integers(0, SIZE, (rng.poisson(1.5 * trees), 2))
         canvas[spots[:, 0], spots[:, 1]] = 3.0
         # A line blurred by sigma peaks at 1 / (sigma sqrt(2 pi)): undone, so that tubes are dense.
         tube = gaussian_filter(canvas, radius) * radius * np.sqrt(2 * np.pi)
@@ -242,14 +242,14 @@ def _draw_vessels(rng: np.random.Generator) -> np.ndarray:
 
 def _draw_tree(rng: np.random.Generator, canvas: np.ndarray, steps: int) -> None:
     """Draws a meandering line of pixels, 4 px a step, with one branch half way."""
-    start = rng.uniform(0, CROP, 2)
+    start = rng.uniform(0, SIZE, 2)
     for _ in range(2):
         angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0.0, 0.12, steps))
         path = start + np.cumsum(4 * np.stack([np.sin(angles), np.cos(angles)], 1), axis=0)
         fine = np.arange(0, steps - 1, 0.2)
         pixels = np.stack([np.interp(fine, np.arange(steps), path[:, i]) for i in (0, 1)], axis=1)
         pixels = pixels.round().astype(int)
-        pixels = pixels[((pixels >= 0) & (pixels < CROP)).all(axis=1)]
+        pixels = pixels[((pixels >= 0) & (pixels < SIZE)).all(axis=1)]
         canvas[pixels[:, 0], pixels[:, 1]] = 1.0
         start, steps = path[steps // 2], max(steps // 2, 3)
 
@@ -257,6 +257,6 @@ def _draw_tree(rng: np.random.Generator, canvas: np.ndarray, steps: int) -> None
 @functools.cache
 def _noise_weights(scale: int) -> np.ndarray:
     """Weights of the coarse grid's points (first axis) at each row or column of pixels."""
-    centres = np.arange(-scale, CROP + 2 * scale, scale)[:, None]
-    weights = np.exp(-0.5 * ((np.arange(CROP) - centres) / (0.6 * scale)) ** 2)
+    centres = np.arange(-scale, SIZE + 2 * scale, scale)[:, None]
+    weights = np.exp(-0.5 * ((np.arange(SIZE) - centres) / (0.6 * scale)) ** 2)
     return (weights / np.linalg.norm(weights, axis=0)).astype(np.float32)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 import tifffile
+from jaxtyping import Shaped, UInt8, UInt16
 
 SHAPE = (100, 1024, 1024)  # z, y, x
 PATCH = 256  # pixels
@@ -55,7 +56,9 @@ def find_stacks(folder: str | os.PathLike[str]) -> tuple[pathlib.Path, pathlib.P
     return found[0], found[1]
 
 
-def read_volume(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+def read_volume(
+    path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE
+) -> UInt8[np.ndarray, "z y x"]:
     """Reads the electron micrographs.
 
     Args:
@@ -77,7 +80,9 @@ def read_volume(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) ->
     return volume
 
 
-def read_labels(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+def read_labels(
+    path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE
+) -> UInt16[np.ndarray, "z y x"]:
     """Reads the neurites' ids.
 
     Args:
@@ -107,7 +112,9 @@ def read_labels(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) ->
     return labels.astype(np.uint16)
 
 
-def read_stack(path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+def read_stack(
+    path: str | os.PathLike[str], shape: tuple[int, ...] = SHAPE
+) -> Shaped[np.ndarray, "z y x"]:
     """Reads a stack from TIFF or HDF5, as it is.
 
     Args:
@@ -200,7 +207,10 @@ def _read_hdf5(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def patches(
-    volume: np.ndarray, labels: np.ndarray, split: str, patch: int = PATCH
+    volume: UInt8[np.ndarray, "z y x"],
+    labels: UInt16[np.ndarray, "z y x"],
+    split: str,
+    patch: int = PATCH,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Cuts the slices of a split into patches that do not overlap.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpunet_jax.data.lidc.cutting import CROP
+from hpunet_jax.data.lidc.cutting import SIZE
 from hpunet_jax.data.lidc.lesions import (
     assign_graders,
     enclosed_pixels,
@@ -64,7 +64,7 @@ def test_an_outlines_own_pixels_are_not_enclosed():
 def test_masks_lie_at_half_a_millimetre_centred_on_the_lesion():
     lesion = group_lesions([reading(1, square(100, 200, 20)), reading(2, square(104, 204, 12))])[0]
     masks = lesion_masks(lesion, 0.0, pixel_spacing=1.0)
-    assert masks.shape == (CROP, CROP, 4)
+    assert masks.shape == (SIZE, SIZE, 4)
     # 19 and 11 enclosed pixels of 1 mm are 38 and 22 of 0.5 mm.
     assert masks.sum(axis=(0, 1)).tolist() == [38**2, 22**2, 0, 0]
     y, x = np.nonzero(masks[..., 0])
