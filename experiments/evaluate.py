@@ -3,12 +3,16 @@
     python -m experiments.evaluate --workdir=runs/demo
     python -m experiments.evaluate --workdir=runs/demo --split=validation --limit=100
     python -m experiments.evaluate --workdir=model.npz --out=results
+    python -m experiments.evaluate --workdir=runs/demo --num_samples=16,32,50,100
 
 Prints a table and writes, to the workdir or to --out, three files of one name: the scores of every
 image (.npz), means and bootstrap errors (.json), and the same as a Markdown table (.md). The name
 says which split, checkpoint and number of images they are of: evaluation_test_step1500. Reference
 rows computed from the same data stand beside the model. Scores that are there already, of the same
 weights, data, settings and definitions of the metrics, are not computed again.
+
+--num_samples adds a table of the model's scores by these numbers of samples, with the terms of
+GED²; the samples of 16 are the first of 100.
 """
 
 import dataclasses
@@ -36,6 +40,9 @@ _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.sp
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many images; default: all.", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results; default: the work directory.")
+_NUM_SAMPLES = flags.DEFINE_list(
+    "num_samples", [], "Numbers of samples by which the model is scored besides, as 16,32,50,100."
+)
 flags.mark_flag_as_required("workdir")
 
 
@@ -63,7 +70,7 @@ def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Score
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint
 
-    config, settings = model.config, model.config.evaluation
+    config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
     builder = pipeline.open_data_set(config, _DATA_DIR.value)
     split, step = _SPLIT.value or settings.split, checkpoint_step()
     num_images = pipeline.num_examples(builder, split)
@@ -75,8 +82,9 @@ def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Score
         data_digest=fingerprint(builder),
         split=split,
         limit=_LIMIT.value,
+        numbers=numbers,
     )
-    name = result_name(split, _LIMIT.value, step, of_what["weights"])
+    name = result_name(split, _LIMIT.value, step, of_what["weights"], numbers)
     file = folder / f"{name}.npz"
     if (scores := load_scores_of(file, of_what)) is not None:
         return scores, name
@@ -92,10 +100,22 @@ def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Score
         batches(split, _LIMIT.value),
         training_batches=lambda: batches("train"),
         num_images=min(num_images, _LIMIT.value or num_images),
+        numbers=numbers,
     )
     scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
     scores.save(file)
     return scores, name
+
+
+def numbers_of_samples() -> list[int]:
+    """What --num_samples asks for, ascending."""
+    for text in _NUM_SAMPLES.value:
+        if not text.isdecimal() or not 1 <= int(text) <= 65_536:
+            raise ValueError(
+                f"--num_samples={text} is no number of samples: give integers from 1 to 65,536, "
+                "as 16,32,50,100."
+            )
+    return sorted({int(text) for text in _NUM_SAMPLES.value})
 
 
 def results_folder() -> pathlib.Path:

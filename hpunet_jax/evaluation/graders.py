@@ -17,7 +17,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -28,7 +28,7 @@ from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.labels import IGNORED
-from hpunet_jax.metrics.gradings import GradedScores, Gradings
+from hpunet_jax.metrics.gradings import GradedScores, Gradings, Metrics
 from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.tasks.crop import centre_crop
 
@@ -46,6 +46,7 @@ def evaluate(
     num_images: int | None = None,
     training_frequencies: np.ndarray | None = None,
     absent: Absent | None = None,
+    numbers: Sequence[int] = (),
 ) -> Scores:
     """Scores every image of a split.
 
@@ -62,6 +63,8 @@ def evaluate(
         crops (`class_frequencies`); with it, the row `training_marginal` is computed.
       absent: what a class counts as that two compared maps lack, as of `metrics.gradings`; None:
         `default_absent`.
+      numbers: numbers of samples by which the model is scored besides; the first `num_samples` of
+        more samples are those of the rows.
 
     Returns:
       The scores of each image, under the rows above and `model`; with several foreground classes
@@ -73,7 +76,7 @@ def evaluate(
     """
     num_classes = model.num_classes
     absent = absent or default_absent(num_classes)
-    scorer = _Scorer(model, num_samples, seed, absent, training_frequencies)
+    scorer = _Scorer(model, num_samples, seed, absent, training_frequencies, tuple(numbers))
     parts: list[_Part] = []
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
         for part in _two_at_once(scorer, _read_all(batches, crop, num_classes)):
@@ -137,6 +140,7 @@ class _Part(NamedTuple):
 
     rows: Mapping[str, GradedScores]
     subset_b: np.ndarray
+    by_number: Mapping[int, Metrics]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +152,7 @@ class _Scorer:
     seed: int
     absent: Absent
     training_frequencies: np.ndarray | None
+    numbers: tuple[int, ...]
 
     def __call__(self, batch: _Batch) -> _Part:
         gradings = Gradings(batch.masks, self.model.num_classes, self.absent)
@@ -160,7 +165,11 @@ class _Scorer:
             "human": gradings.human(),
             **{row: gradings.agreement(labels) for row, labels in predictions.items()},
         }
-        return _Part(rows, gradings.marked_by_all())
+        by_number: Mapping[int, Metrics] = {}
+        if self.numbers:
+            most = model.sample(batch.images, max(self.numbers), self.seed, batch.first)
+            by_number = gradings.by_number(most.labels, self.numbers)
+        return _Part(rows, gradings.marked_by_all(), by_number)
 
     def _references(self, marginal: np.ndarray, first: int) -> dict[str, np.ndarray]:
         """Labels [N, B, H, W] of the reference rows, from the model's marginal [B, H, W, C]."""
@@ -197,8 +206,9 @@ def _joined(parts: list[_Part], settings: Mapping) -> Scores:
         label: {row: join([part.rows[row].of_class[label] for part in parts]) for row in first}
         for label in first["model"].of_class
     }
+    by_number = {n: join([part.by_number[n] for part in parts]) for n in parts[0].by_number}
     subset_b = np.concatenate([part.subset_b for part in parts])
-    return Scores(rows, subset_b, settings, of_class=of_class)
+    return Scores(rows, subset_b, settings, of_class=of_class, by_number=by_number)
 
 
 def _two_at_once(function: Callable[[_In], _Out], arguments: Iterable[_In]) -> Iterator[_Out]:

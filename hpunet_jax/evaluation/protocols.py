@@ -17,7 +17,7 @@ and for instances:
   evaluation.min_region         'cityscapes' only: pixels of a car that counts, 25 if missing
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import ml_collections
 
@@ -37,6 +37,7 @@ def evaluate(
     batches: Iterable[Examples],
     training_batches: Callable[[], Iterable[Examples]],
     num_images: int | None = None,
+    numbers: Sequence[int] = (),
 ) -> Scores:
     """Scores every image of a split by the protocol that the config names.
 
@@ -47,6 +48,7 @@ def evaluate(
       training_batches: makes one pass over the training examples, for protocols that compare with
         their frequencies.
       num_images: number of images, for the progress bar.
+      numbers: numbers of samples by which the model is scored besides; only of graders.
 
     Returns:
       The scores of each image.
@@ -80,6 +82,12 @@ def evaluate(
             num_images=num_images,
             training_frequencies=frequencies,
             absent=settings.get("absent", None),
+            numbers=numbers,
+        )
+    if numbers:
+        raise ValueError(
+            f"the protocol {protocol!r} clusters a fixed number of samples, "
+            "evaluation.num_samples: other numbers of samples are for graders only."
         )
     num_ids = config.data.get("num_ids", None)
     options = SegmentOptions.from_config(config)

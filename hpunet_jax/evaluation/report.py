@@ -21,8 +21,16 @@ _METRICS = {
     "rand_error": "Rand error ↓",
     "average_precision": "AP ↑",
     "average_precision_50": "AP50 ↑",
+    "ged2_without_self_pairs": "GED² without self-pairs ↓",
+    "to_graders": "E[d(S, Y)]",
+    "among_samples": "E[d(S, S')]",
+    "among_graders": "E[d(Y, Y')]",
 }
 _UNDEFINED = "–"
+_BIAS = (
+    " GED² is 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')]; with self-pairs, as is usual, E[d(S, S')] "
+    "of N samples is too small by a factor of 1 - 1/N."
+)
 
 
 def results_table(results: Mapping[str, Any]) -> str:
@@ -40,8 +48,7 @@ def results_table(results: Mapping[str, Any]) -> str:
         table = [[caption, *(_METRICS.get(name, name) for name in metrics)]]
         table += [[_row_label(row), *_cells(values, metrics)] for row, values in rows.items()]
         parts.append(aligned(table))
-    if classes := _class_rows(results):
-        parts.append(aligned(classes))
+    parts += [aligned(rows) for rows in (_class_rows(results), _number_rows(results)) if rows]
     return "\n\n".join([*parts, _note(results)])
 
 
@@ -68,8 +75,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
         lines.append([_row_label(row), *cells])
     tables = [markdown(lines)]
-    if classes := _class_rows(results):
-        tables.append(markdown(classes))
+    tables += [markdown(rows) for rows in (_class_rows(results), _number_rows(results)) if rows]
     counts = results["counts"]
     images = f"{counts['images']:,} images"
     if "subset_b" in counts:
@@ -80,7 +86,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
 def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """(caption, rows) of all images and of subset B, if there are graders."""
     counts = results["counts"]
-    other = ("subset_b", "classes", "counts", "settings")
+    other = ("subset_b", "classes", "numbers_of_samples", "counts", "settings")
     rows = {name: value for name, value in results.items() if name not in other}
     sections = [(f"all {counts['images']:,} images", rows)]
     if "subset_b" in results:
@@ -100,6 +106,16 @@ def _class_rows(results: Mapping[str, Any]) -> list[list[str]]:
         images = max(v.get("images", results["counts"]["images"]) for v in values.values())
         lines.append([f"class {label} ({images:,} images)", *_cells(values, metrics)])
     return [header, *lines]
+
+
+def _number_rows(results: Mapping[str, Any]) -> list[list[str]]:
+    """The model's scores by number of samples, with a header; [] if they were not asked for."""
+    numbers = results.get("numbers_of_samples", {})
+    if not numbers:
+        return []
+    metrics = _metrics_of(numbers)
+    header = ["number of samples", *(_METRICS.get(name, name) for name in metrics)]
+    return [header, *([number, *_cells(values, metrics)] for number, values in numbers.items())]
 
 
 def _metrics_of(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -132,4 +148,5 @@ def _note(results: Mapping[str, Any]) -> str:
         "↓ lower is better, ↑ higher is better; "
         f"mean ± standard deviation over {bootstraps:,} bootstraps{seeds}."
         + (left_out if without else "")
+        + (_BIAS if "numbers_of_samples" in results else "")
     )

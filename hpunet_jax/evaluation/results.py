@@ -7,11 +7,12 @@ overwrites those of another:
   evaluation_<split>_step<step>[_first<limit>].json    means and bootstrap errors
   evaluation_<split>_step<step>[_first<limit>].md      the same as a Markdown table
 
-A model file has no step; there the digest of its weights stands in its place.
+With --num_samples=16,100 the names end in _samples16-100. A model file has no step; the digest of
+its weights stands in its place.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -28,7 +29,9 @@ METRICS_VERSION = 2
 _CHANGE_NOTHING = ("batch_size", "bootstraps", "split")
 
 
-def result_name(split: str, limit: int | None, step: int | None, weights: str) -> str:
+def result_name(
+    split: str, limit: int | None, step: int | None, weights: str, numbers: Sequence[int] = ()
+) -> str:
     """The name of an evaluation's files, without their suffix.
 
     Args:
@@ -36,11 +39,14 @@ def result_name(split: str, limit: int | None, step: int | None, weights: str) -
       limit: how many of its first images are evaluated; None: all.
       step: the step of the checkpoint; None: of a model file, which has none.
       weights: the weights' digest, `Model.digest`.
+      numbers: numbers of samples by which the model is scored besides.
     """
     # [:100%] are characters that shells or some file systems treat as their own
     spelt = "".join(c if c.isalnum() or c in "-." else f"={ord(c):02x}" for c in split)
     of_model = f"weights-{weights}" if step is None else f"step{step}"
-    return f"evaluation_{spelt}_{of_model}" + (f"_first{limit}" if limit else "")
+    of_images = f"_first{limit}" if limit else ""
+    of_samples = f"_samples{'-'.join(map(str, numbers))}" if numbers else ""
+    return f"evaluation_{spelt}_{of_model}{of_images}{of_samples}"
 
 
 def origin(
@@ -52,6 +58,7 @@ def origin(
     data_digest: str,
     split: str,
     limit: int | None,
+    numbers: Sequence[int] = (),
 ) -> dict[str, Any]:
     """What scores are computed from; if it is equal, they are.
 
@@ -63,6 +70,7 @@ def origin(
       data_digest: its `fingerprint`.
       split: the split.
       limit: how many of its first images; None: all.
+      numbers: numbers of samples by which the model is scored besides.
 
     Returns:
       A JSON object, to be kept in the settings of the scores.
@@ -75,6 +83,7 @@ def origin(
         "data_digest": data_digest,
         "split": split,
         "limit": limit,
+        "numbers_of_samples": list(numbers),
         "config": scored_config(config),
     }
 

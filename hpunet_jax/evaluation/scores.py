@@ -19,6 +19,7 @@ _SUBSET_B = "subset_b"
 _SETTINGS = "settings"
 _DETECTIONS = "detections."
 _CLASS = "class_"
+_SAMPLES = "samples_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Scores:
         set, not of an image.
       of_class: {class: rows}, the scores of each foreground class alone where there are several
         and graders; NaN also where an image has no score of the class.
+      by_number: {number of samples: {metric: float64 [images]}}, the model's by the first of its
+        samples; empty if that was not asked for.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -44,6 +47,7 @@ class Scores:
     of_class: Mapping[int, Mapping[str, Mapping[str, np.ndarray]]] = dataclasses.field(
         default_factory=dict
     )
+    by_number: Mapping[int, Mapping[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     @property
     def num_images(self) -> int:
@@ -64,8 +68,8 @@ class Scores:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the scores as .npz.
 
-        Its arrays are `<row>/<metric>`, `<row>/<metric>/class_<c>`, `<row>/detections.<field>` and
-        `subset_b`; `settings` is JSON.
+        Its arrays are `<row>/<metric>`, `<row>/<metric>/class_<c>`, `model/<metric>/samples_<n>`,
+        `<row>/detections.<field>` and `subset_b`; `settings` is JSON.
         """
         arrays = {
             f"{row}/{metric}": values
@@ -76,6 +80,9 @@ class Scores:
             for row, metrics in rows.items():
                 for metric, values in metrics.items():
                     arrays[f"{row}/{metric}/{_CLASS}{label}"] = values
+        for number, metrics in self.by_number.items():
+            for metric, values in metrics.items():
+                arrays[f"model/{metric}/{_SAMPLES}{number}"] = values
         for row, detections in self.detections.items():
             for field, values in detections._asdict().items():
                 arrays[f"{row}/{_DETECTIONS}{field}"] = values
@@ -99,6 +106,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     rows: dict[str, dict[str, np.ndarray]] = {}
     detections: dict[str, dict[str, np.ndarray]] = {}
     of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
+    by_number: dict[int, dict[str, np.ndarray]] = {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for name in arrays:
@@ -107,6 +115,9 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
                 if metric.startswith(_DETECTIONS):
                     field = metric.removeprefix(_DETECTIONS)
                     detections.setdefault(row, {})[field] = arrays[name]
+                elif label.startswith(_SAMPLES):
+                    number = int(label.removeprefix(_SAMPLES))
+                    by_number.setdefault(number, {})[metric] = arrays[name]
                 elif label:
                     of_row = of_class.setdefault(int(label.removeprefix(_CLASS)), {})
                     of_row.setdefault(row, {})[metric] = arrays[name]
@@ -115,7 +126,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
             subset_b = arrays.get(_SUBSET_B)
             settings = json.loads(str(arrays[_SETTINGS]))
         found = {row: Detections(**fields) for row, fields in detections.items()}
-        return Scores(rows, subset_b, settings, found, of_class)
+        return Scores(rows, subset_b, settings, found, of_class, by_number)
     except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} does not hold the scores of an evaluation ({error}): run "
@@ -153,8 +164,9 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
       same for the images of subset B under "subset_b" if there are graders, {class: rows} under
       "classes" if there are several, and "counts" and "settings". counts["images"] is the number of
       images that have any score in all runs, "without_score" that of the others, if there are such;
-      "images" stands beside a mean that is of fewer. Undefined values are None, so that every JSON
-      reader accepts them.
+      "images" stands beside a mean that is of fewer. "numbers_of_samples" has the model's scores by
+      the first of its samples, {number: {metric: …}}, if they were asked for. Undefined values are
+      None, so that every JSON reader accepts them.
 
     Raises:
       ValueError: if there is no run, or the runs do not score the same images.
@@ -197,6 +209,9 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
             str(label): estimates([run.of_class[label] for run in runs], scored)
             for label in first.of_class
         }
+    if first.by_number:
+        of_runs = [{str(n): run.by_number[n] for n in first.by_number} for run in runs]
+        summary["numbers_of_samples"] = estimates(of_runs, scored)
     settings = {**first.settings, "bootstraps": num_bootstraps, "bootstrap_seed": seed}
     return {**summary, "counts": counts, _SETTINGS: settings}
 
@@ -204,7 +219,7 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
 def _same_images(a: Scores, b: Scores) -> bool:
     if a.num_images != b.num_images or a.detections.keys() != b.detections.keys():
         return False
-    if a.rows.keys() != b.rows.keys() or a.of_class.keys() != b.of_class.keys():
+    if any(getattr(a, f).keys() != getattr(b, f).keys() for f in ("rows", "of_class", "by_number")):
         return False
     if a.subset_b is None or b.subset_b is None:
         return a.subset_b is b.subset_b

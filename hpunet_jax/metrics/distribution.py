@@ -25,6 +25,59 @@ class Agreement(NamedTuple):
     hungarian_iou: Float64[np.ndarray, " B"]
 
 
+class EnergyDistance(NamedTuple):
+    """The three terms of GED² (Appendix B.1), of each image.
+
+    Attributes:
+      to_graders: float64 [B], E[d(S, Y)].
+      among_samples: float64 [B], E[d(S, S')].
+      among_graders: float64 [B], E[d(Y, Y')].
+    """
+
+    to_graders: Float64[np.ndarray, " B"]
+    among_samples: Float64[np.ndarray, " B"]
+    among_graders: Float64[np.ndarray, " B"]
+
+    def ged_squared(self) -> Float64[np.ndarray, " B"]:
+        """2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')]."""
+        return 2 * self.to_graders - self.among_samples - self.among_graders
+
+
+def energy_distance(
+    cross: Float[np.ndarray, "B N G"],
+    samples: Float[np.ndarray, "B N N"],
+    graders: Float[np.ndarray, "B G G"],
+    present: Bool[np.ndarray, "B G"] | None = None,
+    self_pairs: bool = True,
+) -> EnergyDistance:
+    """The terms of GED² with d = 1 - IoU (Appendix B.1).
+
+    Each expectation is the mean over all ordered pairs. With those of a sample with itself (the
+    V-statistic, as is usual in the field) E[d(S, S')] is too small by a factor of 1 - 1 / N, and
+    GED² falls with the number of samples N though nothing else changes; without them (the
+    U-statistic) its expectation does not depend on N. The graders are the whole set that is to be
+    met, not drawn from one: their pairs with themselves always count.
+
+    Args:
+      cross: [B, N, G], IoU of samples and graders.
+      samples: [B, N, N], IoU of samples among themselves.
+      graders: [B, G, G], IoU of graders among themselves.
+      present: bool [B, G]; None means all graders.
+      self_pairs: whether the pairs of a sample with itself count.
+
+    Returns:
+      The terms; NaN for an image without a grader, and without self-pairs for a single sample.
+    """
+    weights = _weights(cross, present)
+    among_graders = np.einsum("bg,bgh,bh->b", weights, _distance(graders), weights)
+    to_graders = np.einsum("bng,bg->bn", _distance(cross), weights).mean(axis=1)
+    among_samples = _distance(samples).mean(axis=(1, 2))
+    if not self_pairs:  # whose distance is 0
+        number = samples.shape[1]
+        among_samples = among_samples * (number / (number - 1) if number > 1 else np.nan)
+    return EnergyDistance(to_graders, among_samples, among_graders)
+
+
 def ged_squared(
     cross: Float[np.ndarray, "B N G"],
     samples: Float[np.ndarray, "B N N"],
@@ -49,10 +102,7 @@ def ged_squared(
     Returns:
       float64 [B]; NaN for an image without a grader.
     """
-    weights = _weights(cross, present)
-    diversity_of_graders = np.einsum("bg,bgh,bh->b", weights, _distance(graders), weights)
-    to_graders = np.einsum("bng,bg->bn", _distance(cross), weights).mean(axis=1)
-    return 2 * to_graders - _distance(samples).mean(axis=(1, 2)) - diversity_of_graders
+    return energy_distance(cross, samples, graders, present).ged_squared()
 
 
 def hungarian_iou(

@@ -8,13 +8,18 @@ difference what samples have in pixels where nothing is scored.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped, UInt8
 
 from hpunet_jax.labels import IGNORED
-from hpunet_jax.metrics.distribution import ged_squared, hungarian_iou, leave_one_out
+from hpunet_jax.metrics.distribution import (
+    energy_distance,
+    ged_squared,
+    hungarian_iou,
+    leave_one_out,
+)
 from hpunet_jax.metrics.iou import Absent, mean_over_classes, pairwise_class_iou
 
 Metrics = Mapping[str, Float64[np.ndarray, " B"]]
@@ -87,6 +92,40 @@ class Gradings:
             return {"ged2": ged2, "hungarian_iou": hungarian_iou(iou(cross), self.present)}
 
         return self._graded(score, occurs)
+
+    def by_number(
+        self, samples: Shaped[np.ndarray, "N B H W"], numbers: Sequence[int]
+    ) -> dict[int, Metrics]:
+        """The agreement of the first n of N samples, with the terms of GED², for each n.
+
+        Args:
+          samples: [N, B, H, W].
+          numbers: the numbers n, at most N.
+
+        Returns:
+          {n: {metric: float64 [B]}}, the metrics of `agreement`, the terms of `energy_distance`
+          and `ged2_without_self_pairs`.
+        """
+
+        def of_all(class_iou: np.ndarray) -> np.ndarray:
+            return _agreed(mean_over_classes(class_iou, self.absent))
+
+        cross = of_all(self._class_iou(samples, self.masks))
+        among_samples = of_all(self._class_iou(samples, samples))
+        among_graders = of_all(self._among)
+        found = {}
+        for n in numbers:
+            matrices = cross[:, :n], among_samples[:, :n, :n], among_graders, self.present
+            terms = energy_distance(*matrices)
+            without = energy_distance(*matrices, self_pairs=False)
+            metrics = {
+                "ged2": terms.ged_squared(),
+                "ged2_without_self_pairs": without.ged_squared(),
+                **terms._asdict(),
+                "hungarian_iou": hungarian_iou(cross[:, :n], self.present),
+            }
+            found[n] = {k: np.where(self.scored, v, np.nan) for k, v in metrics.items()}
+        return found
 
     def human(self) -> GradedScores:
         """One grader against the others: `distribution.leave_one_out`."""

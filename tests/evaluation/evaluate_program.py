@@ -47,7 +47,7 @@ def run(*flags: str, cached: bool = False) -> dict:
     protocol, evaluate.evaluate = evaluate.evaluate, counted
     flags_of = evaluate.flags.FLAGS
     flags_of.unparse_flags()
-    for name in ("workdir", "split", "limit", "out", "step"):
+    for name in ("workdir", "split", "limit", "out", "step", "num_samples"):
         flags_of[name].unparse()
     flags_of(["evaluate", *flags])
     try:
@@ -78,6 +78,8 @@ def main() -> None:
     own, file = f"--workdir={workdir}", f"--workdir={folder / 'model.npz'}"
     results = {"first": run(own), "again": run(own), "limit": run(own, "--limit=1")}
     results["validation"] = run(own, "--split=validation")
+    results["numbers"] = run(own, "--num_samples=3,1,3")
+    results["wrong number"] = run(own, "--num_samples=16,many")
     results["no place"] = run(file)
     results["shadow"] = run(file, f"--out={folder / 'model.npz'}")
     results["file"] = run(file, f"--out={folder / 'out'}")

@@ -4,6 +4,7 @@ import pytest
 
 from hpunet_jax.evaluation import graders
 from hpunet_jax.evaluation.report import markdown_table, results_table
+from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.inference import Model
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.iou import iou
@@ -187,6 +188,31 @@ def test_noise_in_ignored_pixels_changes_no_score_of_any_row(common, right):
         for row in tables[0]:
             for metric, values in tables[0][row].items():
                 np.testing.assert_array_equal(values, tables[1][row][metric], f"{row} {metric}")
+
+
+def test_the_model_is_scored_by_several_numbers_of_its_samples_at_once(data, tmp_path):
+    masks = data[1]
+    images = echoed(np.roll(masks, 3, axis=2))
+    scores = evaluate((images, masks), Echo(2), num_samples=3, numbers=(1, 2, 8))
+    assert list(scores.by_number) == [1, 2, 8]
+    for number, metrics in scores.by_number.items():
+        alone = evaluate((images, masks), Echo(2), num_samples=number).rows["model"]
+        for metric in ("ged2", "hungarian_iou"):
+            np.testing.assert_allclose(metrics[metric], alone[metric])
+        to_graders, samples, graders_ = (
+            metrics[name] for name in ("to_graders", "among_samples", "among_graders")
+        )
+        np.testing.assert_allclose(metrics["ged2"], 2 * to_graders - samples - graders_)
+        if number > 1:
+            without = 2 * to_graders - samples * number / (number - 1) - graders_
+            np.testing.assert_allclose(metrics["ged2_without_self_pairs"], without)
+    assert np.isnan(scores.by_number[1]["ged2_without_self_pairs"]).all()
+    scores.save(tmp_path / "scores.npz")
+    summary = load_scores(tmp_path / "scores.npz").summary(10)
+    assert summary == scores.summary(10)
+    assert list(summary["numbers_of_samples"]) == ["1", "2", "8"]
+    assert "number of samples" in results_table(summary)
+    assert "factor of 1 - 1/N" in markdown_table(summary)
 
 
 def test_an_image_without_a_pixel_to_score_has_no_score_and_stays_out_of_the_means(data):

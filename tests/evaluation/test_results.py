@@ -49,9 +49,12 @@ def test_evaluations_of_other_splits_and_limits_lie_beside_one_another(runs):
     assert runs["first"] == {"error": None, "new": files("evaluation_test_step1"), "computed": 1}
     assert runs["limit"]["new"] == files("evaluation_test_step1_first1")
     assert runs["validation"]["new"] == files("evaluation_validation_step1")
+    assert runs["numbers"]["new"] == files("evaluation_test_step1_samples1-3")
+    assert "--num_samples=many is no number" in runs["wrong number"]["error"]
     assert {name: counts["images"] for name, counts in runs["tables"].items()} == {
         "evaluation_test_step1": 4,
         "evaluation_test_step1_first1": 1,
+        "evaluation_test_step1_samples1-3": 4,
         "evaluation_validation_step1": 3,
     }
 

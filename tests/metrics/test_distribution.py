@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hpunet_jax.labels import IGNORED
-from hpunet_jax.metrics.distribution import ged_squared, hungarian_iou, leave_one_out
+from hpunet_jax.metrics.distribution import (
+    energy_distance,
+    ged_squared,
+    hungarian_iou,
+    leave_one_out,
+)
 from hpunet_jax.metrics.iou import iou, pairwise_iou
 
 
@@ -132,6 +137,20 @@ def test_an_image_without_graders_has_no_scores():
     maps = np.zeros((2, 1, 4, 4), np.uint8)
     ged2, matched = agreement(maps, maps, present=np.zeros((1, 2), bool))
     assert np.isnan([ged2, matched]).all()
+
+
+def test_without_self_pairs_the_samples_diversity_is_the_mean_over_different_pairs():
+    segmentations = np.random.default_rng(6).integers(0, 2, (9, 1, 4, 4), dtype=np.uint8)
+    samples, graders = segmentations[:5], segmentations[5:]
+    among = pairwise_iou(samples, samples)
+    matrices = pairwise_iou(samples, graders), among, pairwise_iou(graders, graders)
+    different = [1 - among[0, i, j] for i in range(5) for j in range(5) if i != j]
+    terms = energy_distance(*matrices, self_pairs=False)
+    np.testing.assert_allclose(terms.among_samples, np.mean(different))
+    with_pairs = energy_distance(*matrices)
+    np.testing.assert_allclose(with_pairs.among_samples, np.mean(different) * (1 - 1 / 5))
+    np.testing.assert_array_equal(with_pairs.ged_squared(), ged_squared(*matrices))
+    np.testing.assert_array_equal(terms.to_graders, with_pairs.to_graders)
 
 
 def test_leave_one_out_averages_the_comparisons_of_each_grader_with_the_others():
