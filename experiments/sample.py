@@ -10,7 +10,8 @@ only the coarsest, only the finest). A model that extrapolates is shown in extra
 
 With --images, an image file or a folder of them (docs/data.md says which), every image also gets
 its samples as label maps: <out>/<name>/sample_00.png and so on, the pixel's value being the class.
-experiments.segment makes instances of them.
+Images may have any size: they are continued by their mirror images to what the network takes, and
+cut back. experiments.segment makes instances of them.
 """
 
 import pathlib
@@ -28,6 +29,7 @@ from hpunet_jax.figures.model import (
     probability_scales_figure,
     samples_by_scales,
 )
+from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.io import check_apart, find_images, fit_channels, read_image, write_labels
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
@@ -73,15 +75,20 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Pat
     listing = find_images(source)
     if listing.skipped:
         print(listing.note())
+    channels = model.network.image_channels
+    for path in tqdm(listing.images, desc="check", unit="image"):
+        fit_channels(read_image(path), channels)
     for path in tqdm(listing.images, desc="sample", unit="image"):
-        image = fit_channels(read_image(path), model.network.image_channels)[None]
+        image = fit_channels(read_image(path), channels)
+        padded, inside = pad_to_multiple(image, model.network.size_multiple)
         try:
             samples = samples_by_scales(
-                model, image, num_samples(model), _SEED.value, probabilities=True
+                model, padded[None], num_samples(model), _SEED.value, probabilities=True
             )
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        save_figure(probability_scales_figure(image, samples), out / path.stem / "scales.png")
+        samples = {name: chances[:, :, *inside] for name, chances in samples.items()}
+        save_figure(probability_scales_figure(image[None], samples), out / path.stem / "scales.png")
         for number, labels in enumerate(samples["all scales"].argmax(axis=-1)[:, 0]):
             labels = labels.astype(np.uint8 if model.num_classes <= 256 else np.uint16)
             write_labels(out / path.stem / f"sample_{number:02d}.png", labels)

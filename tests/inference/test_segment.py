@@ -22,6 +22,7 @@ from hpunet_jax.inference.segment import (
 )
 from hpunet_jax.instances import clean_up, hamming_cluster
 from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.io import read_labels
 from hpunet_jax.networks import build_network
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -176,8 +177,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence(model, segmenter):
         Segmenter(Model(model.network, model.params, config), OPTIONS)
 
 
-def run_program(*arguments):
-    command = [sys.executable, "-m", "experiments.segment", *arguments]
+def run_program(*arguments, program="segment"):
+    command = [sys.executable, "-m", f"experiments.{program}", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -221,3 +222,25 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     assert again.returncode == 1
     assert "zz.png is no PNG, JPEG" in again.stderr
     assert not (tmp_path / "other").exists()  # told before the first is segmented
+
+
+def test_sample_takes_any_size_and_suffix_and_never_writes_among_the_images(tmp_path, model, image):
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        checkpoints.save(1, model.params, {"unused": np.zeros(1)}, model.config)
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    Image.fromarray(image[..., 0]).save(images / "one.PNG")
+    (images / "._one.png").write_bytes(b"a Mac's")
+    (images / "notes.txt").touch()
+    arguments = f"--workdir={tmp_path / 'run'}", f"--images={images}"
+    refused = run_program(*arguments, f"--out={images / 'samples'}", program="sample")
+    assert refused.returncode == 1
+    assert "images is read from" in refused.stderr
+    done = run_program(*arguments, f"--out={out}", program="sample")
+    assert done.returncode == 0, done.stderr
+    assert "1 skipped that are no image files here (notes.txt)" in done.stdout
+    padded, inside = pad_to_multiple(image, 8)
+    expected = model.sample(padded[None], 4)[:, 0, *inside]
+    written = [read_labels(out / f"one/sample_{number:02d}.png").array for number in range(4)]
+    np.testing.assert_array_equal(written, expected)
+    assert sorted(path.name for path in images.iterdir()) == ["._one.png", "notes.txt", "one.PNG"]
