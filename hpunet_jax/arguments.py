@@ -90,16 +90,16 @@ def check_subset(name: str, value: Any, size: int, what: str) -> tuple[int, ...]
       ValueError: for anything else, such as text, a single integer, duplicates.
     """
     iterable = isinstance(value, Sequence | set | frozenset | np.ndarray)
-    if not iterable or isinstance(value, str | bytes) or np.ndim(value) > 1:
+    if not iterable or isinstance(value, str | bytes) or getattr(value, "ndim", 1) != 1:
         raise ValueError(f"{name} must be a list of integers, not {shown(value)}.")
     items = list(value)
     for item in items:
         if not _is(item, numbers.Integral):
             raise ValueError(f"{name} must hold integers, not {shown(item)}.")
         if not size:
-            raise ValueError(f"{name} must be empty: there is no {what} here.")
+            raise ValueError(f"{name} must be empty: there are no {what}s here.")
         if not 0 <= item < size:
-            raise ValueError(f"{name}: there is no {what} {item}, only 0 to {size - 1}.")
+            raise ValueError(f"{name} has {what} {item}, but there are only 0 to {size - 1}.")
     integers = tuple(int(item) for item in items)
     for item in integers:
         if integers.count(item) > 1:
@@ -126,20 +126,29 @@ def check_array(
       ValueError: for nested lists of unequal lengths, objects, text, numbers of another kind, or
         another shape. Values are not looked at.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged lists
-        raise ValueError(f"{name} must be an array {axes} ({error}).") from error
-    if array.dtype.name == "bfloat16":  # a kind of its own to NumPy
-        array = array.astype(np.float32)
-    if array.dtype.kind not in kinds and array.size:
-        raise ValueError(f"{name} must be {_kinds(kinds)}, not {array.dtype}.")
+    array = to_array(name, value)
     fits = array.ndim == len(shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
     )
-    if not fits:
-        exactly = "" if None in shape else f", here {tuple(shape)}"
-        raise ValueError(f"{name} must have shape {axes}{exactly}, not {array.shape}.")
+    if not fits or (array.dtype.kind not in kinds and array.size):
+        expected, meaning = (axes, "") if None in shape else (tuple(shape), f": {axes}")
+        raise ValueError(
+            f"{name} must be {_kinds(kinds)} of shape {expected}, not {array.dtype} of shape "
+            f"{array.shape}{meaning}."
+        )
+    return array
+
+
+def to_array(name: str, value: Any) -> np.ndarray:
+    """An array of NumPy; raises a `ValueError` for nested lists of unequal lengths."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array, not nested lists of unequal lengths ({error})."
+        ) from error
+    if array.dtype.name == "bfloat16":  # a kind of its own to NumPy
+        return array.astype(np.float32)
     return array
 
 
@@ -170,5 +179,5 @@ def _range(least: float | int | None, greatest: float | int | None) -> str:
 
 
 def _kinds(kinds: str) -> str:
-    names = {"b": "bools", "i": "integers", "u": "integers", "f": "floating point numbers"}
-    return " or ".join(dict.fromkeys(names[kind] for kind in kinds))
+    names = {"i": "integers", "u": "integers", "b": "bools", "f": "floating point numbers"}
+    return " or ".join(dict.fromkeys(names[kind] for kind in names if kind in kinds))

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from hpunet_jax.inference.model import Model, as_unit_images, most_probable, sample_keys
+from hpunet_jax.inference.inputs import as_unit_images
+from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.programs import most_probable, sample_keys
 from hpunet_jax.networks import check_image_shape
 
 

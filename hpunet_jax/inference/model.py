@@ -1,33 +1,40 @@
-"""A trained network ready to use: samples and reconstructions of images."""
+"""A trained network ready to use: samples, reconstructions and latents of images (Section 2)."""
 
-import functools
 import hashlib
-import os
-import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from jaxtyping import Float, Integer, Num
 
-from hpunet_jax.checkpoints import (
-    Checkpoints,
-    check_params,
-    params_from_tf1,
-    read_model,
-    read_tf1,
+from hpunet_jax.arguments import check_flag, check_integer, check_seed
+from hpunet_jax.inference import programs
+from hpunet_jax.inference.bounds import Bounds, bounds_of, draw_weights
+from hpunet_jax.inference.case import Case, check_spacing
+from hpunet_jax.inference.inputs import (
+    Inputs,
+    check_apart,
+    check_batch_size,
+    check_image_ids,
+    check_inputs,
+    check_labels,
+    check_latents,
+    mean_flags,
 )
-from hpunet_jax.networks import Network, build_network, check_image_shape, check_unit_interval
-from hpunet_jax.tasks import extrapolation
-from hpunet_jax.tasks.intensity import unit_interval
+from hpunet_jax.networks import Gaussian, Network
 
-_PACKAGE = pathlib.Path(__file__).parents[1]
+Images = Num[np.ndarray, "B H W c"] | Num[np.ndarray, "H W c"]
+Labels = Integer[np.ndarray, "B H W"] | Integer[np.ndarray, "H W"]
+Latents = Sequence[Float[np.ndarray, "..."] | None]
 
 
 class Model:
     """A network with its parameters. Pure: nothing of it changes by being used.
+
+    Everywhere a single image [H, W, channels] may stand in the place of several. Then labels,
+    latents and results have no axis of images (B) either.
 
     Attributes:
       params: the network's parameters.
@@ -50,6 +57,11 @@ class Model:
         """Number of latent scales L."""
         return self.network.num_latent_scales
 
+    @property
+    def extrapolates(self) -> bool:
+        """Whether the model was trained to fill in hidden parts, and needs visible labels."""
+        return self.config.get("data", {}).get("extrapolation", None) is not None
+
     def digest(self) -> str:
         """A name for the weights, of 16 hexadecimal digits: equal weights have the same."""
         hashed = hashlib.sha256()
@@ -57,54 +69,97 @@ class Model:
             hashed.update(np.asarray(leaf).tobytes())
         return hashed.hexdigest()[:16]
 
+    # The methods below check their arguments themselves, see hpunet_jax/arguments.py.
+
+    @no_type_check
     def sample(
         self,
-        images: np.ndarray,
+        images: Images,
         num_samples: int = 16,
         seed: int = 0,
         scales: Sequence[int] | None = None,
         probabilities: bool = False,
-        visible_labels: np.ndarray | None = None,
-    ) -> np.ndarray:
+        visible_labels: Labels | None = None,
+        *,
+        latents: Latents | None = None,
+        return_latents: bool = False,
+        batch_size: int | None = None,
+        image_ids: Sequence[int] | None = None,
+    ) -> np.ndarray | tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Draws segmentation hypotheses Y' = S(X, z), z ~ P(.|X) (Section 2, "Sampling").
 
-        The encoder runs once for each image. Sample i of image j is the same however many
-        samples or further images are asked for.
+        The encoder runs once for each image. Sample i of image j is the same however many samples
+        or further images are asked for, and however these are cut into batches.
 
         Args:
-          images: uint8 or uint16 [B, H, W, channels], or floating point in [0, 1]. Height and
-            width may be any multiples of `network.size_multiple`.
+          images: uint8 or uint16 [B, H, W, channels], or floating point in [0, 1]; or a single
+            image [H, W, channels]. Height and width may be any multiples of
+            `network.size_multiple`.
           num_samples: number of samples N.
-          seed: seed of the latents.
+          seed: seed of the latents, from 0 to 2^31 - 1.
           scales: the latent scales to sample, 0 the coarsest; the others stay at their prior
             means. None samples all, [] none.
           probabilities: whether to return class probabilities instead of labels.
           visible_labels: integers [B, H, W], only for a model trained to extrapolate (Section 3.3,
             Fig. 5), which needs them: the class of each visible pixel, -1 (or 255) where hidden.
             Of hidden pixels, the image is not looked at either.
+          latents: latents to use in the place of drawn ones: a list of one entry for each scale,
+            coarse to fine; each is None (to be drawn), floating point numbers [B, h, w, d] for all
+            samples, or [N, B, h, w, d]. Finer scales follow the prior given these.
+          return_latents: whether to return the latents of the samples, too.
+          batch_size: how many images to handle at once; None: all of them.
+          image_ids: an integer for each image, from 0 to 2^31 - 1: together with the seed and the
+            sample's number, it determines the image's noise. None: its place, 0 to B - 1.
 
         Returns:
           uint8 labels [N, B, H, W] (int32 for more than 256 classes), or float32 probabilities
-          [N, B, H, W, C].
+          [N, B, H, W, C]; with `return_latents` a pair of these and of the latents, float32
+          [N, B, h, w, d] of each scale, which given as `latents` make the same samples.
 
         Raises:
-          ValueError: for images of the wrong shape or scale, scales that do not exist, or visible
-            labels that are missing, not wanted, or do not fit.
+          ValueError: for images of the wrong shape or scale, scales that do not exist, visible
+            labels or latents that are missing, not wanted, or do not fit, and any other argument
+            of the wrong type or range; it names the argument.
         """
-        images = self._inputs(images, visible_labels)
-        mean = self._mean_flags(scales)
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, not {num_samples}.")
-        return np.asarray(
-            _sample(self.network, self.params, images, seed, num_samples, mean, probabilities)
-        )
+        inputs = self._inputs(images, visible_labels)
+        num_samples = check_integer("num_samples", num_samples, 1)
+        seed = check_seed(seed)
+        probabilities = check_flag("probabilities", probabilities)
+        return_latents = check_flag("return_latents", return_latents)
+        mean = mean_flags(scales, self.num_latent_scales)
+        given = check_latents(latents, self._latent_shapes(inputs), inputs, num_samples)
+        check_apart(scales, given)
+        ids = check_image_ids(image_ids, inputs)
 
+        def draw(images: np.ndarray, ids: np.ndarray, given: Any) -> Any:
+            features = programs.encode(self.network, self.params, images)
+            return programs.draw_samples(
+                self.network,
+                self.params,
+                features,
+                images.shape,
+                seed=seed,
+                num_samples=num_samples,
+                image_ids=ids,
+                latents=given,
+                mean=mean,
+                probabilities=probabilities,
+            )
+
+        size = check_batch_size(batch_size, len(inputs.images))
+        drawn = programs.in_batches(draw, size, 1, inputs.images, ids, given)
+        samples, used = inputs.results(drawn, axis=1)
+        return (samples, used) if return_latents else samples
+
+    @no_type_check
     def reconstruct(
         self,
-        images: np.ndarray,
-        labels: np.ndarray,
+        images: Images,
+        labels: Labels,
         probabilities: bool = False,
-        visible_labels: np.ndarray | None = None,
+        visible_labels: Labels | None = None,
+        *,
+        batch_size: int | None = None,
     ) -> np.ndarray:
         """Reconstructs given segmentations through the posterior means (Appendix B.2).
 
@@ -113,6 +168,7 @@ class Model:
           labels: integers [B, H, W], the segmentations to reconstruct.
           probabilities: whether to return class probabilities instead of labels.
           visible_labels: as in `sample`.
+          batch_size: as in `sample`.
 
         Returns:
           uint8 labels [B, H, W] (int32 for more than 256 classes), or float32 probabilities
@@ -122,204 +178,175 @@ class Model:
           ValueError: for images or labels of the wrong shape, labels outside the classes, or
             visible labels that are missing, not wanted, or do not fit.
         """
-        images = self._inputs(images, visible_labels)
-        labels = np.asarray(labels)
-        if labels.shape != images.shape[:3]:
-            raise ValueError(
-                f"labels have shape {labels.shape}, but images of shape {images.shape} need "
-                f"labels of shape {images.shape[:3]}."
+        inputs = self._inputs(images, visible_labels)
+        labels = self._labels(labels, inputs)
+        probabilities = check_flag("probabilities", probabilities)
+
+        def rebuild(images: np.ndarray, labels: np.ndarray) -> Any:
+            return programs.reconstruct(self.network, self.params, images, labels, probabilities)
+
+        size = check_batch_size(batch_size, len(inputs.images))
+        return inputs.results(programs.in_batches(rebuild, size, 0, inputs.images, labels))
+
+    @no_type_check
+    def prior(
+        self,
+        images: Images,
+        latents: Latents | None = None,
+        visible_labels: Labels | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> tuple[Gaussian, ...]:
+        """The priors p(z_i | z_<i, X) of each latent scale, coarse to fine (Eq. 1).
+
+        Args:
+          images: as in `sample`.
+          latents: the z, floating point numbers [B, h, w, d] of each scale, or None where a scale
+            is to be at its prior mean; None: all scales are.
+          visible_labels: as in `sample`.
+          batch_size: as in `sample`.
+
+        Returns:
+          The `Gaussian` of each scale: `mean` and `log_std`, float32 [B, h, w, d].
+
+        Raises:
+          ValueError: for images, latents or visible labels that do not fit.
+        """
+        inputs = self._inputs(images, visible_labels)
+        given = check_latents(latents, self._latent_shapes(inputs), inputs)
+
+        def gaussians(images: np.ndarray, given: Any) -> tuple[Gaussian, ...]:
+            features = programs.encode(self.network, self.params, images)
+            return programs.priors(self.network, self.params, features, images.shape, given)
+
+        size = check_batch_size(batch_size, len(inputs.images))
+        return inputs.results(programs.in_batches(gaussians, size, 0, inputs.images, given))
+
+    @no_type_check
+    def posterior(
+        self,
+        images: Images,
+        labels: Labels,
+        latents: Latents | None = None,
+        visible_labels: Labels | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> tuple[Gaussian, ...]:
+        """The posteriors q(z_i | z_<i, X, Y) of each latent scale, coarse to fine (Eq. 3).
+
+        Args:
+          images: as in `sample`.
+          labels: integers [B, H, W], the segmentations Y.
+          latents: as in `prior`; scales that are not given are at their posterior means.
+          visible_labels: as in `sample`.
+          batch_size: as in `sample`.
+
+        Returns:
+          The `Gaussian` of each scale: `mean` and `log_std`, float32 [B, h, w, d].
+
+        Raises:
+          ValueError: for images, labels, latents or visible labels that do not fit.
+        """
+        inputs = self._inputs(images, visible_labels)
+        labels = self._labels(labels, inputs)
+        given = check_latents(latents, self._latent_shapes(inputs), inputs)
+
+        def gaussians(images: np.ndarray, labels: np.ndarray, given: Any) -> tuple[Gaussian, ...]:
+            return programs.posteriors(self.network, self.params, images, labels, given)
+
+        size = check_batch_size(batch_size, len(inputs.images))
+        return inputs.results(programs.in_batches(gaussians, size, 0, inputs.images, labels, given))
+
+    @no_type_check
+    def elbo(
+        self,
+        images: Images,
+        labels: Labels,
+        num_samples: int = 16,
+        seed: int = 0,
+        visible_labels: Labels | None = None,
+        *,
+        batch_size: int | None = None,
+        image_ids: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Bounds of the log-probability of given segmentations, log p(Y|X) (Eq. 5).
+
+        Args:
+          images: as in `sample`.
+          labels: integers [B, H, W], the segmentations Y.
+          num_samples: number of samples of the posterior; more make the ELBO more exact and the
+            importance-weighted bound tighter.
+          seed: seed of these samples.
+          visible_labels: as in `sample`.
+          batch_size: as in `sample`.
+          image_ids: as in `sample`.
+
+        Returns:
+          The bounds of each image in nats; `.per_pixel` has them for a pixel.
+
+        Raises:
+          ValueError: for images, labels or visible labels that do not fit, and any other argument
+            of the wrong type or range; it names the argument.
+        """
+        inputs = self._inputs(images, visible_labels)
+        labels = self._labels(labels, inputs)
+        num_samples = check_integer("num_samples", num_samples, 1)
+        seed = check_seed(seed)
+        ids = check_image_ids(image_ids, inputs)
+
+        def draw(images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Any:
+            return draw_weights(
+                self.network,
+                self.params,
+                images,
+                labels,
+                seed=seed,
+                num_samples=num_samples,
+                image_ids=ids,
             )
-        if labels.size and not 0 <= labels.min() <= labels.max() < self.num_classes:
+
+        size = check_batch_size(batch_size, len(inputs.images))
+        weights = programs.in_batches(draw, size, 1, inputs.images, labels, ids)
+        num_pixels = inputs.images.shape[1] * inputs.images.shape[2]
+        return bounds_of(inputs.results(weights, axis=1), num_pixels)
+
+    @no_type_check
+    def open(
+        self,
+        image: Num[np.ndarray, "H W c"],
+        visible_labels: Integer[np.ndarray, "H W"] | None = None,
+        *,
+        spacing: tuple[float, float] | None = None,
+    ) -> Case:
+        """Encodes an image once, for everything that can then be asked of it.
+
+        Args:
+          image: a single image [H, W, channels], as in `sample`.
+          visible_labels: as in `sample`, [H, W].
+          spacing: height and width of a pixel in mm, where known.
+
+        Returns:
+          The case: its samples, hypotheses, uncertainty, and segmentations of given latents.
+
+        Raises:
+          ValueError: for an image of another shape or scale, or visible labels that do not fit.
+        """
+        inputs = self._inputs(image, visible_labels)
+        if not inputs.single:
             raise ValueError(
-                f"labels lie in [{labels.min()}, {labels.max()}], but the model knows the "
-                f"classes 0 to {self.num_classes - 1}."
+                "image must be a single image [H, W, channels], but has shape "
+                f"{np.shape(image)}: open images one by one."
             )
-        return np.asarray(
-            _reconstruct(self.network, self.params, images, labels.astype(np.int32), probabilities)
-        )
+        instances = bool(self.config.get("data", {}).get("num_ids", None))
+        return Case(self.network, self.params, inputs, check_spacing(spacing), instances)
 
-    @property
-    def extrapolates(self) -> bool:
-        """Whether the model was trained to fill in hidden parts, and needs visible labels."""
-        return self.config.get("data", {}).get("extrapolation", None) is not None
+    def _inputs(self, images: Any, visible_labels: Any) -> Inputs:
+        return check_inputs(self.network, images, visible_labels, self.extrapolates)
 
-    def _inputs(self, images: np.ndarray, visible_labels: np.ndarray | None) -> np.ndarray:
-        """What the network sees of images, and of the visible segmentation if there is one."""
-        images = as_unit_images(images)
-        if not self.extrapolates:
-            if visible_labels is not None:
-                raise ValueError(
-                    "visible_labels are given, but this model was not trained to extrapolate (its "
-                    "config has no data.extrapolation): leave them out, or train a model with "
-                    "configs/demo_extrapolation.py."
-                )
-            check_image_shape(self.network, images.shape, "the image")
-            return images
-        if visible_labels is None:
-            raise ValueError(
-                "this model was trained to extrapolate (data.extrapolation): give the visible "
-                "segmentation as visible_labels, integers [B, H, W] that are -1 where hidden."
-            )
-        labels = check_visible_labels(visible_labels, images.shape, self.num_classes)
-        inputs = np.asarray(extrapolation.visible_input(images, labels, self.num_classes))
-        check_image_shape(self.network, inputs.shape, "the image with the visible segmentation")
-        return inputs
+    def _labels(self, labels: Any, inputs: Inputs) -> np.ndarray:
+        shape = (*inputs.lead, *inputs.images.shape[1:3])
+        labels = check_labels(labels, shape, self.num_classes)
+        return labels.reshape(inputs.images.shape[:3])
 
-    def _mean_flags(self, scales: Sequence[int] | None) -> tuple[bool, ...]:
-        available = range(self.num_latent_scales)
-        if scales and not available:
-            raise ValueError("this model has no latent scales to sample: leave scales at None.")
-        if scales is None:
-            return (False,) * len(available)
-        if wrong := [scale for scale in scales if scale not in available]:
-            raise ValueError(
-                f"there is no latent scale {wrong[0]}: this model has the scales 0 (coarsest) to "
-                f"{len(available) - 1}."
-            )
-        return tuple(scale not in scales for scale in available)
-
-
-def load(directory: str | os.PathLike[str], step: int | None = None) -> Model:
-    """Loads a model that `experiments.train` or `experiments.export` wrote.
-
-    Args:
-      directory: the work directory of a training run; or a model file, ending in ".npz"; or
-        "pretrained/lidc_phantom", the small model that comes with this package. It was trained on
-        real outlines on SIMULATED CT, for trying the software out.
-      step: which checkpoint of a work directory; default: the newest.
-
-    Returns:
-      The model; the directory's own config says how it is built.
-
-    Raises:
-      CheckpointError: if the directory or file holds no complete, readable model.
-    """
-    directory = pathlib.Path(directory).expanduser()
-    pretrained = _PACKAGE / directory.with_suffix(".npz")
-    if directory.parent.name == "pretrained" and not directory.exists() and pretrained.exists():
-        directory = pretrained
-    if directory.suffix == ".npz":
-        return _load_file(directory)
-    with Checkpoints(directory) as checkpoints:
-        config = checkpoints.config(step)
-        network = build_network(config.model)
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        like = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-            network.param_shapes(),
-        )
-        params = checkpoints.params(like, step)
-    return Model(network, params, config)
-
-
-def _load_file(path: pathlib.Path) -> Model:
-    params, config = read_model(path)
-    network = build_network(config.model)
-    check_params(path, params, network.param_shapes())
-    return Model(network, jax.device_put(params), config)
-
-
-def load_tf1(prefix: str | os.PathLike[str]) -> Model:
-    """Loads a checkpoint of the official TensorFlow 1 release.
-
-    Args:
-      prefix: the checkpoint's path without ".index", for instance "tf_graph_data.ckpt".
-
-    Returns:
-      The same kind of model as `load` gives. Its config has only a `model` section, inferred from
-      the variables; `experiments.import_tf1` makes a complete checkpoint directory.
-
-    Raises:
-      CheckpointError: if the variables are not those of an HPU-Net; it names them.
-      FileNotFoundError, ValueError: if the files are missing or damaged.
-    """
-    checkpoint = read_tf1(prefix)
-    network = build_network(checkpoint.model)
-    params = params_from_tf1(checkpoint.variables, network.param_shapes())
-    config = ml_collections.ConfigDict({"model": dict(checkpoint.model)}).lock()
-    return Model(network, jax.device_put(params), config)
-
-
-def as_unit_images(images: np.ndarray) -> np.ndarray:
-    """Images as float32 in [0, 1]: integers divided by their type's greatest value.
-
-    Args:
-      images: [B, H, W, channels], uint8, uint16 or floating point.
-
-    Returns:
-      float32 of the same shape.
-
-    Raises:
-      ValueError: for another number of axes, another type, or floats outside [0, 1].
-    """
-    images = np.asarray(images)
-    if images.ndim != 4:
-        raise ValueError(f"images must have shape [B, H, W, channels], not {images.shape}.")
-    check_unit_interval(images)
-    return unit_interval(images, images.dtype)
-
-
-def check_visible_labels(
-    labels: np.ndarray, images_shape: Sequence[int], num_classes: int
-) -> np.ndarray:
-    """The visible segmentation of an extrapolating model, as int32 that are -1 where hidden.
-
-    Args:
-      labels: integers [B, H, W]; -1 and, of fewer than 256 classes, 255 stand for hidden pixels.
-      images_shape: shape of the images.
-      num_classes: number of classes C.
-
-    Returns:
-      int32 [B, H, W].
-
-    Raises:
-      ValueError: for another shape or type, or labels outside the classes.
-    """
-    labels = np.asarray(labels)
-    if labels.shape != tuple(images_shape[:3]) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"visible_labels must be integers of shape {tuple(images_shape[:3])}, not "
-            f"{labels.dtype} of shape {labels.shape}."
-        )
-    labels = labels.astype(np.int32)
-    if num_classes <= 255:
-        labels = np.where(labels == 255, extrapolation.HIDDEN, labels)
-    if labels.size and not -1 <= labels.min() <= labels.max() < num_classes:
-        raise ValueError(
-            f"visible_labels lie in [{labels.min()}, {labels.max()}], but the model knows the "
-            f"classes 0 to {num_classes - 1}, and -1 (or 255) for hidden pixels."
-        )
-    return labels
-
-
-def sample_keys(seed: jax.Array, index: jax.Array, image_ids: jax.Array) -> jax.Array:
-    """The keys [B] of sample `index` of each image, from the seed of `Model.sample`."""
-    key = jax.random.fold_in(jax.random.key(seed), index)
-    return jax.vmap(lambda image: jax.random.fold_in(key, image))(image_ids)
-
-
-def most_probable(logits: jax.Array) -> jax.Array:
-    """Labels [...] of logits [..., C]: uint8, or int32 for more than 256 classes."""
-    dtype = jnp.uint8 if logits.shape[-1] <= 256 else jnp.int32
-    return jnp.argmax(logits, axis=-1).astype(dtype)
-
-
-def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
-    return jax.nn.softmax(logits) if probabilities else most_probable(logits)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 4, 5, 6))
-def _sample(network, params, images, seed, num_samples, mean, probabilities):
-    features = network.encode(params, images)
-
-    def one(index):
-        keys = sample_keys(seed, index, jnp.arange(len(images)))
-        return _output(network.sample(params, features, keys, mean).logits, probabilities)
-
-    # One sample after the other: as fast as all at once, in a sixteenth of the memory.
-    return jax.lax.map(one, jnp.arange(num_samples))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _reconstruct(network, params, images, labels, probabilities):
-    return _output(network.reconstruct(params, images, labels), probabilities)
+    def _latent_shapes(self, inputs: Inputs) -> tuple[tuple[int, ...], ...]:
+        return programs.latent_shapes(self.network, inputs.images.shape[1:])

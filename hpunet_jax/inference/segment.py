@@ -13,8 +13,10 @@ import ml_collections
 import numpy as np
 
 from hpunet_jax.arguments import check_choice, check_integer, check_seed
-from hpunet_jax.inference.model import Model, as_unit_images, most_probable, sample_keys
+from hpunet_jax.inference.inputs import as_unit_images
+from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
+from hpunet_jax.inference.programs import most_probable, sample_keys
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape

@@ -9,7 +9,7 @@ from hpunet_jax.networks.config import NetworkConfig
 from hpunet_jax.networks.convolution import Constrain, unconstrained
 from hpunet_jax.networks.decoder import OutputDecoder
 from hpunet_jax.networks.encoder import Encoder
-from hpunet_jax.networks.latents import LatentHierarchy, given, sampled
+from hpunet_jax.networks.latents import LatentHierarchy, given, sampled, scaled
 from hpunet_jax.networks.network import Network, Sample, TrainOutputs
 from hpunet_jax.networks.scales import Scales
 from hpunet_jax.networks.transform import pure_network
@@ -138,11 +138,12 @@ def hpunet(config: HPUNetConfig, constrain: Constrain = unconstrained) -> Networ
         _, posteriors, latents = hierarchy("posterior", config.posterior_tail)(features, choose)
         return posteriors, latents
 
-    def choice(keys, mean, latents):
-        return sampled(keys, mean, num_latent_scales) if latents is None else given(latents)
+    def choice(keys, mean, latents, noise=None):
+        drawn = sampled(keys, mean, num_latent_scales) if noise is None else scaled(noise)
+        return drawn if latents is None else given(latents, drawn)
 
-    def sample(features, keys, mean=False, latents=None):
-        return decode(features, choice(keys, mean, latents))
+    def sample(features, keys, mean=False, latents=None, noise=None):
+        return decode(features, choice(keys, mean, latents, noise))
 
     def train_outputs(keys, image, label, mean=False, latents=None):
         posteriors, used = posterior(image, label, choice(keys, mean, latents))

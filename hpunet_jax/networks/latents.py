@@ -47,9 +47,30 @@ def sampled(
     return choose
 
 
-def given(latents: Sequence[Float[Array, "B _h _w _d"]]) -> ChooseLatent:
-    """Latents as handed in, one [B, h, w, d] for each scale, coarse to fine."""
-    return lambda scale, gaussian: latents[scale]
+def given(
+    latents: Sequence[Float[Array, "B _h _w _d"] | None], otherwise: ChooseLatent | None = None
+) -> ChooseLatent:
+    """Latents as handed in, one [B, h, w, d] for each scale, coarse to fine.
+
+    Args:
+      latents: the latents; None where a scale is not given.
+      otherwise: how the latents of scales that are not given are chosen.
+
+    Returns:
+      A function (scale, Gaussian) -> latents.
+    """
+
+    def choose(scale: int, gaussian: Gaussian) -> jax.Array:
+        if latents[scale] is None:
+            return otherwise(scale, gaussian)
+        return latents[scale]
+
+    return choose
+
+
+def scaled(noise: Sequence[Float[Array, "B _h _w _d"]]) -> ChooseLatent:
+    """Each scale's mean plus its standard deviation times the noise handed in for it."""
+    return lambda scale, gaussian: gaussian.mean + jnp.exp(gaussian.log_std) * noise[scale]
 
 
 class LatentHierarchy(hk.Module):

@@ -65,7 +65,10 @@ class Encode(Protocol):
 
 @runtime_checkable
 class Draw(Protocol):
-    """(params, features, keys) -> `Sample`; latents come from the prior unless they are given."""
+    """(params, features, keys) -> `Sample`; latents come from the prior unless they are given.
+
+    With `noise`, they are each prior's mean plus its standard deviation times the scale's noise.
+    """
 
     def __call__(
         self,
@@ -73,7 +76,8 @@ class Draw(Protocol):
         features: Features,
         keys: Key[Array, " B"] | None,
         mean: bool | Sequence[bool] = False,
-        latents: Sequence[Float[Array, "B _h _w _d"]] | None = None,
+        latents: Sequence[Float[Array, "B _h _w _d"] | None] | None = None,
+        noise: Sequence[Float[Array, "B _h _w _d"]] | None = None,
     ) -> Sample: ...
 
 
@@ -97,7 +101,7 @@ class TrainPass(Protocol):
         image: Float[Array, "B H W c"],
         label: Int[Array, "B H W"],
         mean: bool | Sequence[bool] = False,
-        latents: Sequence[Float[Array, "B _h _w _d"]] | None = None,
+        latents: Sequence[Float[Array, "B _h _w _d"] | None] | None = None,
     ) -> TrainOutputs: ...
 
 
@@ -108,8 +112,9 @@ class Network:
     Images are float32 [B, H, W, image_channels] in [0, 1], labels int32 [B, H, W]. `keys` is one
     random key for each image of the batch, so that an image's noise depends neither on its
     neighbours in the batch nor on how the batch is split over devices. `mean` fixes latent
-    scales to their means: one bool for all of them, or one for each scale, coarse to fine. Keys
-    may be None where no latent is drawn.
+    scales to their means: one bool for all of them, or one for each scale, coarse to fine. Of
+    `latents`, entries that are None are chosen as all are without. Keys may be None where no latent
+    is drawn.
 
     The functions follow from `config` and `constrain`, so these alone are compared and hashed: for
     `jax.jit`, networks built twice of one config are the same static argument, compiled once.

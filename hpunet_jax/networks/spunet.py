@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
-from hpunet_jax.networks.latents import given, sampled, split_gaussian
+from hpunet_jax.networks.latents import given, sampled, scaled, split_gaussian
 from hpunet_jax.networks.network import Gaussian, Network, Sample, TrainOutputs
 from hpunet_jax.networks.transform import pure_network
 from hpunet_jax.networks.unet import ConvEncoder, UNet, UNetConfig
@@ -96,11 +96,12 @@ def spunet(config: SPUNetConfig, constrain: Constrain = unconstrained) -> Networ
             features = jax.nn.relu(conv(features))
         return Conv2D(config.num_classes, 1, name="logits")(features.astype(jnp.float32))
 
-    def choice(keys, mean, latents):
-        return sampled(keys, mean, 1) if latents is None else given(latents)
+    def choice(keys, mean, latents, noise=None):
+        drawn = sampled(keys, mean, 1) if noise is None else scaled(noise)
+        return drawn if latents is None else given(latents, drawn)
 
-    def sample(features, keys, mean=False, latents=None):
-        z = choice(keys, mean, latents)(0, features.prior)
+    def sample(features, keys, mean=False, latents=None, noise=None):
+        z = choice(keys, mean, latents, noise)(0, features.prior)
         return Sample(combine(features.unet, z), [features.prior], [z])
 
     def train_outputs(keys, image, label, mean=False, latents=None):

@@ -147,8 +147,8 @@ def unet(config: UNetConfig, constrain: Constrain = unconstrained) -> Network:
         features = body(image.astype(config.dtype))
         return Conv2D(config.num_classes, 1, name="logits")(features.astype(jnp.float32))
 
-    def sample(features, keys, mean=False, latents=None):
-        del keys, mean, latents
+    def sample(features, keys, mean=False, latents=None, noise=None):
+        del keys, mean, latents, noise
         return Sample(features, [], [])
 
     def train_outputs(keys, image, label, mean=False, latents=None):

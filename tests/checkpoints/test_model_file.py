@@ -7,8 +7,7 @@ import pytest
 
 import hpunet_jax
 from hpunet_jax.checkpoints import CheckpointError, read_model, write_model
-from hpunet_jax.inference import Model
-from hpunet_jax.inference import model as model_module
+from hpunet_jax.inference import Model, loading
 from hpunet_jax.networks import build_network
 
 SECTION = {"name": "spunet", "num_scales": 2, "base_channels": 4, "convs_per_scale": 1}
@@ -38,7 +37,7 @@ def test_a_model_file_loads_like_a_work_directory(path, model):
 def test_a_pretrained_model_is_found_in_the_package_unless_there_is_such_a_folder(
     path, model, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(model_module, "_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(loading, "_PACKAGE", tmp_path / "package")
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "package" / "pretrained" / "small.npz", model.params, model.config)
     assert hpunet_jax.load("pretrained/small").config == model.config

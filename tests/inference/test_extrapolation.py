@@ -7,7 +7,8 @@ import pytest
 
 from hpunet_jax import load
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.inference.model import Model, as_unit_images
+from hpunet_jax.inference.inputs import as_unit_images
+from hpunet_jax.inference.model import Model
 from hpunet_jax.networks import build_network
 from hpunet_jax.tasks.extrapolation import hide, num_channels, visible_input
 from hpunet_jax.training.setup import build_draw_batch

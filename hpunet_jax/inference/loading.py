@@ -1,0 +1,171 @@
+"""Models from where they lie: work directories, model files, the shipped model, TF1 checkpoints."""
+
+import os
+import pathlib
+from typing import Any, no_type_check
+
+import jax
+import ml_collections
+
+from hpunet_jax.arguments import check_choice, check_integer, shown
+from hpunet_jax.checkpoints import (
+    CheckpointError,
+    Checkpoints,
+    check_params,
+    params_from_tf1,
+    read_model,
+    read_tf1,
+)
+from hpunet_jax.inference.model import Model
+from hpunet_jax.networks import build_network
+
+_PACKAGE = pathlib.Path(__file__).parents[1]
+_DTYPES = ("float32", "bfloat16")
+
+
+@no_type_check  # arguments are checked here, see hpunet_jax/arguments.py
+def load(
+    directory: str | os.PathLike[str],
+    step: int | None = None,
+    *,
+    device: str | jax.Device | None = None,
+    dtype: str | None = None,
+) -> Model:
+    """Loads a model that `experiments.train` or `experiments.export` wrote.
+
+    Args:
+      directory: the work directory of a training run; or a model file, ending in ".npz"; or
+        "pretrained/lidc_phantom", the small model that comes with this package. It was trained on
+        real outlines on SIMULATED CT, for trying the software out.
+      step: which checkpoint of a work directory; default: the newest.
+      device: where it computes: "cpu", "gpu" or "tpu", with a number as in "gpu:1" for others than
+        this process's first, or a `jax.Device`; default: this process's first of JAX's default
+        kind.
+      dtype: "float32" or "bfloat16", of activations, in place of the config's `model.dtype`. In
+        bfloat16, samples are faster on accelerators, and rounded differently.
+
+    Returns:
+      The model; the directory's own config says how it is built.
+
+    Raises:
+      CheckpointError: if the directory or file holds no complete, readable model.
+      ValueError: for arguments that make no sense, or a device that this process does not have.
+    """
+    path = _path("directory", directory)
+    step = step if step is None else check_integer("step", step, 0)
+    device = _device(device)
+    dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
+    if path.parent.name == "pretrained" and path.name and not path.exists():
+        shipped = _PACKAGE / "pretrained" / path.with_suffix(".npz").name
+        path = shipped if shipped.exists() else path
+    if path.suffix == ".npz" and not path.is_dir():
+        if step is not None:
+            raise ValueError(
+                f"step={step} is given, but the model file {path} holds one step only: leave step "
+                "out, or give the work directory of a training run."
+            )
+        return _load_file(path, device, dtype)
+    if path.is_file():
+        raise CheckpointError(
+            f"{path} is a file, but not a model file, whose name ends in .npz: give such a file or "
+            "the work directory of a training run."
+        )
+    with Checkpoints(path) as checkpoints:
+        config = _with_dtype(checkpoints.config(step), dtype)
+        network = build_network(config.model)
+        sharding = jax.sharding.SingleDeviceSharding(device or jax.local_devices()[0])
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            network.param_shapes(),
+        )
+        params = checkpoints.params(like, step)
+    return Model(network, params, config)
+
+
+def _load_file(path: pathlib.Path, device: jax.Device | None, dtype: str | None) -> Model:
+    params, config = read_model(path)
+    config = _with_dtype(config, dtype)
+    network = build_network(config.model)
+    check_params(path, params, network.param_shapes())
+    return Model(network, jax.device_put(params, device), config)
+
+
+@no_type_check  # arguments are checked here, see hpunet_jax/arguments.py
+def load_tf1(
+    prefix: str | os.PathLike[str],
+    *,
+    device: str | jax.Device | None = None,
+    dtype: str | None = None,
+) -> Model:
+    """Loads a checkpoint of the official TensorFlow 1 release.
+
+    Args:
+      prefix: the checkpoint's path without ".index", for instance "tf_graph_data.ckpt".
+      device: as in `load`.
+      dtype: as in `load`.
+
+    Returns:
+      The same kind of model as `load` gives. Its config has only a `model` section, inferred from
+      the variables; `experiments.import_tf1` makes a complete checkpoint directory.
+
+    Raises:
+      CheckpointError: if the variables are not those of an HPU-Net; it names them.
+      FileNotFoundError, ValueError: if the files are missing or damaged, or arguments make no
+        sense.
+    """
+    path = _path("prefix", prefix)
+    device = _device(device)
+    dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
+    checkpoint = read_tf1(path)
+    config = ml_collections.ConfigDict({"model": dict(checkpoint.model)}).lock()
+    config = _with_dtype(config, dtype)
+    network = build_network(config.model)
+    params = params_from_tf1(checkpoint.variables, network.param_shapes())
+    return Model(network, jax.device_put(params, device), config)
+
+
+def _path(name: str, value: Any) -> pathlib.Path:
+    """A path argument; refuses what is none, what is empty, and addresses of buckets."""
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise ValueError(f"{name} must be a path, as text or pathlib.Path, not {shown(value)}.")
+    text = os.fspath(value)
+    if not text:
+        raise ValueError(f'{name} is empty: give a path, "." for the current folder.')
+    if "\0" in text:
+        raise ValueError(f"{name} must be a path, but {shown(text)} has a NUL character.")
+    if "://" in text:
+        raise ValueError(
+            f"{name} is {shown(text)}, but models are read from local folders only: copy it first."
+        )
+    return pathlib.Path(text).expanduser()
+
+
+def _device(device: Any) -> jax.Device | None:
+    """The device of `load`; None stays None, JAX's default."""
+    if device is None or isinstance(device, jax.Device):
+        return device
+    wrong = f'device must be "cpu", "gpu" or "tpu", maybe with a number as in "gpu:1", or a \
+jax.Device, not {shown(device)}.'
+    if not isinstance(device, str):
+        raise ValueError(wrong)
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "gpu", "tpu") or (colon and not number.isdecimal()):
+        raise ValueError(wrong)
+    try:
+        devices = jax.local_devices(backend=kind)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}, but JAX has no {kind} here.") from error
+    if int(number or 0) >= len(devices):
+        raise ValueError(
+            f"device is {device!r}, but this process has {len(devices)} of kind {kind}."
+        )
+    return devices[int(number or 0)]
+
+
+def _with_dtype(config: ml_collections.ConfigDict, dtype: str | None) -> ml_collections.ConfigDict:
+    if dtype is None:
+        return config
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.model.dtype = dtype
+    return config.lock()
