@@ -21,7 +21,7 @@ _GRADER = re.compile(r"(?P<name>.+)_l(?P<grader>\d+)", re.DOTALL)
 _SUFFIX = ".png"  # of the published crops, and in messages
 
 
-class Crop(NamedTuple):
+class GradedImage(NamedTuple):
     """Names of the files of one image.
 
     Attributes:
@@ -39,15 +39,15 @@ class Layout(NamedTuple):
     """What a list of file names holds.
 
     Attributes:
-      crops: the images that have at least one mask, sorted by id.
+      images: the images that have at least one mask, sorted by id.
       problems: a sentence for each file that is missing or out of place.
     """
 
-    crops: list[Crop]
+    images: list[GradedImage]
     problems: list[str]
 
 
-def find_crops(
+def find_graded_images(
     names: Iterable[str],
     graders: Collection[int] | None = None,
     suffixes: Collection[str] = (_SUFFIX,),
@@ -115,8 +115,8 @@ def find_crops(
             )
         if not expected:
             problems.append(f"{image} has no masks: expected {root}gt/{stem}_l<number>{_SUFFIX}.")
-    crops = [
-        Crop(stem, images[stem], dict(sorted(masks[stem].items())))
+    graded = [
+        GradedImage(stem, images[stem], dict(sorted(masks[stem].items())))
         for stem in sorted(images.keys() & masks.keys())
     ]
-    return Layout(crops, problems)
+    return Layout(graded, problems)

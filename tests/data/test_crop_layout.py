@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
 
 PUBLISHED = range(4)
 
@@ -14,10 +14,10 @@ def names_of(stem, graders=PUBLISHED, root=""):
 
 def test_images_are_found_with_the_masks_of_their_graders():
     names = names_of("LIDC-IDRI-0002/z--7.5_c1") + names_of("LIDC-IDRI-0001/z-105.0_c0")
-    crops, problems = find_crops(reversed(names), PUBLISHED)
+    crops, problems = find_graded_images(reversed(names), PUBLISHED)
     assert problems == []
     assert [crop.id for crop in crops] == ["LIDC-IDRI-0001/z-105.0_c0", "LIDC-IDRI-0002/z--7.5_c1"]
-    assert crops[0] == Crop(
+    assert crops[0] == GradedImage(
         "LIDC-IDRI-0001/z-105.0_c0",
         "images/LIDC-IDRI-0001/z-105.0_c0.png",
         {g: f"gt/LIDC-IDRI-0001/z-105.0_c0_l{g}.png" for g in range(4)},
@@ -26,7 +26,7 @@ def test_images_are_found_with_the_masks_of_their_graders():
 
 def test_folders_in_front_hidden_and_other_files_do_not_matter():
     names = [*names_of("p/a", root="set/train/"), "README.md", "set/train/images/p/._a.png"]
-    crops, problems = find_crops(names, PUBLISHED)
+    crops, problems = find_graded_images(names, PUBLISHED)
     assert problems == []
     assert [crop.id for crop in crops] == ["p/a"]
     assert crops[0].masks[2] == "set/train/gt/p/a_l2.png"
@@ -34,7 +34,7 @@ def test_folders_in_front_hidden_and_other_files_do_not_matter():
 
 def test_own_data_may_have_any_graders_and_no_patient_folders():
     names = names_of("a", [0, 10, 2]) + names_of("b_l1", [7])
-    crops, problems = find_crops(names)
+    crops, problems = find_graded_images(names)
     assert problems == []
     assert {crop.id: list(crop.masks) for crop in crops} == {"a": [0, 2, 10], "b_l1": [7]}
 
@@ -43,7 +43,7 @@ def test_every_missing_file_is_named():
     names = names_of("p/a", [0, 2]) + names_of("p/b") + names_of("p/c")
     names.remove("images/p/b.png")
     names = [name for name in names if not name.startswith("gt/p/c")]
-    crops, problems = find_crops(names, PUBLISHED)
+    crops, problems = find_graded_images(names, PUBLISHED)
     assert [crop.id for crop in crops] == ["p/a"]
     missing = ["images/p/b.png", "gt/p/a_l1.png", "gt/p/a_l3.png"]
     missing += [f"gt/p/c_l{g}.png" for g in range(4)]
@@ -60,37 +60,37 @@ def test_every_missing_file_is_named():
     ],
 )
 def test_misplaced_files_are_named(extra, words):
-    _, problems = find_crops([*names_of("p/a"), extra], PUBLISHED)
+    _, problems = find_graded_images([*names_of("p/a"), extra], PUBLISHED)
     assert any(words in problem for problem in problems)
 
 
 def test_a_grader_may_be_absent_from_a_folder_but_not_from_some_of_its_images():
     names = [*names_of("p/a", [0, 1, 3]), *names_of("p/b", [0, 1, 3]), *names_of("q/a")]
-    crops, problems = find_crops(names, PUBLISHED, absent_graders=True)
+    crops, problems = find_graded_images(names, PUBLISHED, absent_graders=True)
     assert problems == []
     assert [list(crop.masks) for crop in crops] == [[0, 1, 3], [0, 1, 3], [0, 1, 2, 3]]
     names.remove("gt/p/b_l3.png")
-    assert find_crops(names, PUBLISHED, absent_graders=True).problems == [
+    assert find_graded_images(names, PUBLISHED, absent_graders=True).problems == [
         "gt/p/b_l3.png is missing."
     ]
-    assert len(find_crops(names, PUBLISHED).problems) == 3
-    _, problems = find_crops(["images/p/a.png"], PUBLISHED, absent_graders=True)
+    assert len(find_graded_images(names, PUBLISHED).problems) == 3
+    _, problems = find_graded_images(["images/p/a.png"], PUBLISHED, absent_graders=True)
     assert "images/p/a.png has no masks" in problems[0]
 
 
 def test_an_image_that_nobody_annotated_is_a_problem():
-    _, problems = find_crops([*names_of("a"), "images/b.png"])
+    _, problems = find_graded_images([*names_of("a"), "images/b.png"])
     assert problems == ["images/b.png has no masks: expected gt/b_l<number>.png."]
 
 
 def test_own_data_may_have_any_suffix_in_capitals_or_not_but_each_name_once():
     names = ["images/a.TIF", "images/b.jpg", "gt/a_l0.PNG", "gt/b_l0.tiff", "gt/b_l1.png"]
-    crops, problems = find_crops(names, suffixes=(".png", ".jpg", ".tif", ".tiff"))
+    crops, problems = find_graded_images(names, suffixes=(".png", ".jpg", ".tif", ".tiff"))
     assert problems == []
     assert [crop.image for crop in crops] == ["images/a.TIF", "images/b.jpg"]
     assert crops[1].masks == {0: "gt/b_l0.tiff", 1: "gt/b_l1.png"}
     twice = [*names_of("a", [0]), "images/a.PNG", "gt/a_l00.png"]
-    _, problems = find_crops(twice)
+    _, problems = find_graded_images(twice)
     assert problems == [
         "gt/a_l00.png and gt/a_l0.png are of the same grader.",
         "images/a.png and images/a.PNG differ in their suffix only.",
@@ -101,7 +101,7 @@ def test_own_data_may_have_any_suffix_in_capitals_or_not_but_each_name_once():
     "name", ["images/Thumbs.db", "gt/desktop.ini", "images/.DS_Store", "__MACOSX/images/a.png"]
 )
 def test_what_systems_leave_in_folders_does_not_matter(name):
-    crops, problems = find_crops([*names_of("a"), name], PUBLISHED)
+    crops, problems = find_graded_images([*names_of("a"), name], PUBLISHED)
     assert ([crop.id for crop in crops], problems) == (["a"], [])
 
 

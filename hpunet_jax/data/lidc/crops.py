@@ -12,7 +12,7 @@ import numpy as np
 import tqdm
 
 from hpunet_jax.data.crop_archives import Archive, Files, Folder
-from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
 from hpunet_jax.data.lidc.cutting import SIZE
 from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.tensorflow import tfds
@@ -76,7 +76,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
         any_count = self.builder_config.any_count
         scratch = pathlib.Path(self.data_dir)
         scratch.mkdir(parents=True, exist_ok=True)
-        parts: dict[str, tuple[Files, list[Crop]]] = {}
+        parts: dict[str, tuple[Files, list[GradedImage]]] = {}
         problems = []
         for part, place in _find_parts(pathlib.Path(dl_manager.manual_dir), any_count).items():
             try:
@@ -99,7 +99,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
         return {_SPLITS[part]: self._generate_examples(*found) for part, found in parts.items()}
 
     def _generate_examples(
-        self, files: Files, crops: list[Crop]
+        self, files: Files, crops: list[GradedImage]
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
         for crop in crops:
             masks = np.full((SIZE, SIZE, GRADERS), IGNORED, np.uint8)
@@ -118,7 +118,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
 
 def check_crops(
     files: Files, num_images: int | None = None, absent_graders: bool = False
-) -> tuple[list[Crop], list[str]]:
+) -> tuple[list[GradedImage], list[str]]:
     """Finds the crops of one part, and everything that is wrong with them.
 
     Args:
@@ -129,7 +129,7 @@ def check_crops(
     Returns:
       The crops sorted by id, and a sentence for each missing, misplaced or damaged file.
     """
-    crops, problems = find_crops(files.names, range(GRADERS), absent_graders=absent_graders)
+    crops, problems = find_graded_images(files.names, range(GRADERS), absent_graders=absent_graders)
     if num_images is None and not crops:
         problems.append("There are no images with masks: expected files in 'images' and 'gt'.")
     images = {crop.image for crop in crops}

@@ -13,7 +13,7 @@ from typing import Any
 import tqdm
 
 from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import Crop
+from hpunet_jax.data.crop_layout import GradedImage
 from hpunet_jax.data.own.folder import find_images, find_others, find_parts
 from hpunet_jax.data.own.judge import image_problems, image_warnings, mask_problems, mask_warnings
 from hpunet_jax.data.own.look import Look, look_at
@@ -91,7 +91,7 @@ def check(
 
 def _look_at_all(
     files: Folder,
-    crops: Sequence[Crop],
+    crops: Sequence[GradedImage],
     size: tuple[int, int] | None,
     foreground: int | None,
     centre: tuple[int, int] | None,

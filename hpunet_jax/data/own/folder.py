@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import Crop, find_crops
+from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
 from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, is_clutter, read_bytes
 from hpunet_jax.labels import IGNORED
 
@@ -54,13 +54,13 @@ def find_others(folder: str | os.PathLike[str]) -> list[str]:
     return [f"{name} is not read: the folders are called {', '.join(PARTS)}." for name in others]
 
 
-def find_images(files: Folder) -> tuple[list[Crop], list[str]]:
+def find_images(files: Folder) -> tuple[list[GradedImage], list[str]]:
     """The images of a part with their masks, and a sentence for each file out of place."""
-    layout = find_crops(files.names, suffixes=SUFFIXES)
+    layout = find_graded_images(files.names, suffixes=SUFFIXES)
     problems = [f"{files.path.name}/{problem}" for problem in layout.problems]
-    if not layout.crops:
+    if not layout.images:
         problems.append(f"{files.path.name} has no image with a mask.")
-    return layout.crops, problems
+    return layout.images, problems
 
 
 def read_image(files: Folder, name: str) -> Image:
@@ -119,7 +119,7 @@ def classes_of(mask: np.ndarray, foreground: int | None) -> np.ndarray:
 
 def read_masks(
     files: Folder,
-    crop: Crop,
+    crop: GradedImage,
     graders: Sequence[int],
     shape: tuple[int, int],
     foreground: int | None = None,

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import Crop
+from hpunet_jax.data.crop_layout import GradedImage
 from hpunet_jax.data.own.folder import classes_of, fit, read_image, read_mask
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.labels import IGNORED
@@ -79,7 +79,7 @@ class Look:
 
 def look_at(
     files: Folder,
-    crop: Crop,
+    crop: GradedImage,
     size: tuple[int, int] | None,
     foreground: int | None,
     centre: tuple[int, int] | None,
