@@ -3,14 +3,18 @@
 import hashlib
 import pathlib
 
-import tensorflow_datasets as tfds
+import numpy as np
+
+from hpunet_jax.data.reading import check_count, encoded_dataset, numpy_batches
+from hpunet_jax.data.tensorflow import tfds
 
 
 def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
     """A name for the content of a data set, of 16 hexadecimal digits.
 
-    It follows from the data set's full name (with its version and config), its features and the
-    bytes of the examples of all splits, and not from where the data set lies or when it was built.
+    It follows from the data set's full name (with its version and config) and the stored examples
+    of all splits, in their order; not from where the data set lies, nor from the bytes of its
+    files, which differ between two builds of the same examples.
 
     Args:
       builder: a prepared builder.
@@ -20,17 +24,22 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
 
     Raises:
       FileNotFoundError: if a file of the data set is missing.
+      ValueError: if the data set is damaged.
     """
     folder = pathlib.Path(builder.data_dir)
-    names = [name for split in builder.info.splits.values() for name in split.filenames]
     hashed = hashlib.sha256(builder.info.full_name.encode())
-    for name in ("features.json", *sorted(names)):
-        path = folder / name
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{folder} is incomplete, {name} is missing: remove the folder and build the data "
-                "set again."
-            )
-        with path.open("rb") as file:
-            hashed.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    for split, info in sorted(builder.info.splits.items()):
+        for name in sorted(info.filenames):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"{folder} is incomplete, {name} is missing: remove the folder and build the "
+                    "data set again."
+                )
+        found = 0
+        for example in numpy_batches(encoded_dataset(builder, split), builder):
+            for name, value in sorted(example.items()):
+                stored = value if isinstance(value, bytes) else np.asarray(value).tobytes()
+                hashed.update(f"{split} {found} {name} {len(stored)} ".encode() + stored)
+            found += 1
+        check_count(builder, split, found, info.num_examples)
     return hashed.hexdigest()[:16]

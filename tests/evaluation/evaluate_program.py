@@ -7,6 +7,7 @@ Prints a JSON object with what each run did.
 
 import json
 import pathlib
+import shutil
 import sys
 
 import jax
@@ -24,9 +25,10 @@ data, workdir = folder / "data", folder / "run"
 
 def write_data(part: str, count: int, radius: float) -> None:
     y, x = np.mgrid[:20, :20] - 9.5
+    dark = ("train", "val", "test").index(part)  # no image is in two parts
     for number in range(count):
         for kind, pixels in {
-            f"images/{number}.png": 10 * number + np.uint8(200) * (np.hypot(y, x) < radius),
+            f"images/{number}.png": 10 * number + dark + np.uint8(200) * (np.hypot(y, x) < radius),
             f"gt/{number}_l0.png": np.hypot(y, x) < radius,
             f"gt/{number}_l1.png": np.hypot(y, x) < radius - 1,
         }.items():
@@ -89,6 +91,8 @@ def main() -> None:
         path.stem: json.loads(path.read_text())["counts"]
         for path in sorted(workdir.glob("evaluation_*.json"))
     }
+    shutil.rmtree(data / ".tfds")
+    results["built again"] = run(own)
     for record in data.rglob("*-test.*record*"):
         record.unlink()
     results["incomplete"] = run(own)

@@ -63,6 +63,7 @@ def test_evaluations_of_other_splits_and_limits_lie_beside_one_another(runs):
 def test_scores_are_used_again_for_the_same_data_only(runs):
     assert runs["again"] == {"error": None, "new": [], "computed": 0}
     assert runs["other data"] == {"error": None, "new": [], "computed": 1}
+    assert runs["built again"] == {"error": None, "new": [], "computed": 0}
     assert "is incomplete" in runs["incomplete"]["error"]
     assert runs["incomplete"]["computed"] == 0
 
