@@ -7,14 +7,16 @@ evaluation) comes from --config, so that the directory can be sampled, evaluated
 """
 
 import pathlib
+import sys
 
 import jax.numpy as jnp
 import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import program, shipped
+from experiments import program
 from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
+from hpunet_jax.config import check_config
 from hpunet_jax.networks import build_network
 from hpunet_jax.objectives import GecoParams, build_objective
 from hpunet_jax.training import Trainable, TrainState, save
@@ -23,7 +25,7 @@ from hpunet_jax.training.optimizer import build_optimizer
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Its path without '.index'.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The directory to make.")
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", shipped.config_file("lidc_hpunet"), "Everything but the model."
+    "config", None, "Everything but the model; default: lidc_hpunet."
 )
 flags.mark_flags_as_required(["checkpoint", "workdir"])
 
@@ -33,7 +35,7 @@ def main(_) -> None:
     checkpoint = read_tf1(_CHECKPOINT.value)
     config = _CONFIG.value.copy_and_resolve_references().unlock()
     config.model = ml_collections.ConfigDict(checkpoint.model)
-    config.lock()
+    check_config(config.lock())
 
     network_params = params_from_tf1(
         checkpoint.variables, build_network(config.model).param_shapes()
@@ -55,4 +57,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, program.with_default_config(sys.argv, "lidc_hpunet"))

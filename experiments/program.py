@@ -59,6 +59,14 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
     app.run(guarded, argv=argv, flags_parser=parse)
 
 
+def with_default_config(arguments: Sequence[str], name: str) -> list[str]:
+    """The arguments with `--config=name`, unless they have a --config."""
+    program, *flags_given = arguments
+    if any(re.match(r"--?config(=|$)", argument) for argument in flags_given):
+        return list(arguments)
+    return [program, f"--config={name}", *flags_given]
+
+
 def parse(arguments: Sequence[str]) -> list[str]:
     """Reads the flags and checks the config; what is wrong ends the program with one sentence."""
     config = None

@@ -44,6 +44,15 @@ def test_a_flag_or_field_that_is_an_address_is_refused(address):
         program.refuse_addresses({"config": config})
 
 
+def test_a_default_config_is_one_that_no_other_replaces():
+    given = ["import_tf1", "--workdir=x", "--config.data.name=y"]
+    first, config, *rest = program.with_default_config(given, "lidc_hpunet")
+    assert [first, *rest] == given
+    assert config == "--config=lidc_hpunet"
+    for other in ("--config=demo", "-config=demo", "--config"):
+        assert program.with_default_config([*given, other], "x") == [*given, other]
+
+
 def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     workdir = f"--workdir={tmp_path}"
