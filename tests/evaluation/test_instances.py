@@ -353,6 +353,7 @@ def test_a_real_network_can_be_evaluated(tiny_config):
     config.data.num_ids = NUM_IDS
     config.data.crop = (16, 16)
     config.evaluation.num_samples = 2
+    config.evaluation.hamming_threshold = 2
     config.evaluation.protocol = "snemi3d"
     network = build_network(config.model)
     model = Model(network, network.init(jax.random.key(0)), config)
