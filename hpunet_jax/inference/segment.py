@@ -5,7 +5,7 @@ Sections 3.3 and 3.4 with Appendices B.3, G and H, for images of any size.
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from hpunet_jax.tasks.targets import stochastic_classes
 Executable = Any
 
 
+@no_type_check  # checked by itself, with sentences
 @dataclasses.dataclass(frozen=True)
 class SegmentOptions:
     """How samples become instances; the defaults are the paper's for SNEMI3D.

@@ -1,7 +1,7 @@
 """Appendix H: tiny clusters at borders are painted over with what surrounds them."""
 
 from collections import Counter
-from typing import Literal
+from typing import Literal, no_type_check
 
 import numpy as np
 import scipy.ndimage
@@ -9,6 +9,7 @@ import scipy.ndimage
 NoNeighbour = Literal["keep", "background"]
 
 
+@no_type_check  # it checks by itself, with sentences
 def clean_up(
     instances: np.ndarray,
     erosion: int = 5,
@@ -74,6 +75,7 @@ def _majority(box: np.ndarray, excluded: tuple[int, int]) -> int | None:
     return min(counts, key=lambda label: (-counts[label], label), default=None)
 
 
+@no_type_check
 def _check(
     instances: np.ndarray, erosion: int, neighbourhood: int, no_neighbour: NoNeighbour
 ) -> None:

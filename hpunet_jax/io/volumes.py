@@ -12,6 +12,8 @@ import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -150,7 +152,7 @@ def _from_itk(image: sitk.Image, path: pathlib.Path) -> Volume:
     )
 
 
-def _read_itk(read, what: object) -> sitk.Image:
+def _read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
     """Runs a reader of SimpleITK, whose errors are RuntimeErrors with places in its sources."""
     try:
         with open(what, "rb"):  # rights are no damage

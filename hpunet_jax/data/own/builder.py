@@ -112,7 +112,7 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
 
 def load(
     folder: str | os.PathLike[str],
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     bits: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     foreground: int | None = None,
