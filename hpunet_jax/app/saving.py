@@ -1,0 +1,89 @@
+"""Saved segmentations: a label map, and a JSON file from which it can be made again."""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hpunet_jax.files import write_aside
+from hpunet_jax.io import write_labels
+
+FORMAT = "hpunet_jax explored segmentation 1"
+NOTE = "Research software, not for clinical use."
+
+
+def save(
+    folder: str | os.PathLike[str], name: str, labels: np.ndarray, record: Mapping[str, Any]
+) -> tuple[str, list[pathlib.Path]]:
+    """Writes a label map and its record under a name that is not taken.
+
+    Args:
+      folder: where to; created if missing.
+      name: the picture's name; what cannot stand in a file name becomes "_".
+      labels: uint8 [H, W].
+      record: what the label map was made from, as JSON values.
+
+    Returns:
+      The name that was chosen, and the files: <name>_<number>.png and .json.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen, reserved = _reserve(folder, re.sub(r"[^\w.-]", "_", name) or "image")
+    try:
+        picture = reserved.with_name(f"{chosen}.png")
+        write_labels(picture, np.asarray(labels, np.uint8))
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        whole = {"format": FORMAT, "note": NOTE, "time": now, "labels": picture.name, **record}
+        with write_aside(reserved) as aside:
+            aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+    except BaseException:
+        reserved.unlink(missing_ok=True)
+        raise
+    return chosen, [picture, reserved]
+
+
+def saved(folder: str | os.PathLike[str], name: str) -> list[str]:
+    """The names of what `save` wrote of the picture of this name, oldest first."""
+    stem = re.escape(re.sub(r"[^\w.-]", "_", name) or "image")
+    pattern = re.compile(rf"{stem}_(\d{{3,}})\.json")
+    found = []
+    if pathlib.Path(folder).is_dir():
+        for entry in os.scandir(folder):
+            if (match := pattern.fullmatch(entry.name)) and entry.stat().st_size:
+                found.append((int(match[1]), entry.name.removesuffix(".json")))
+    return [name for _, name in sorted(found)]
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a record that `save` wrote.
+
+    Raises:
+      ValueError: if the file is no such record.
+    """
+    try:
+        record = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no saved segmentation: {error}.") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"{path} is no saved segmentation: it does not say {FORMAT!r}.")
+    return record
+
+
+def _reserve(folder: pathlib.Path, stem: str) -> tuple[str, pathlib.Path]:
+    """Creates the empty record of a name that nobody has, also with several people saving."""
+    number = 1
+    while True:
+        chosen = f"{stem}_{number:03d}"
+        if not (folder / f"{chosen}.png").exists():
+            try:
+                (folder / f"{chosen}.json").open("x").close()
+            except FileExistsError:
+                pass
+            else:
+                return chosen, folder / f"{chosen}.json"
+        number += 1
