@@ -55,7 +55,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["hpunet_jax", "hpunet_jax.*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"hpunet_jax": ["py.typed", "pretrained/*.npz"]},
+    package_data={"hpunet_jax": ["py.typed", "app/static/*", "pretrained/*.npz"]},
     entry_points={"console_scripts": ["hpunet = hpunet_jax.command:main"]},
     install_requires=[
         "absl-py>=2.1",
@@ -80,12 +80,15 @@ setup(
         "data": DATA,
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
         "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
+        "app": ["starlette>=0.40", "uvicorn>=0.30"],
         "docs": ["mkdocs-gen-files>=0.5", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
         "dev": [
             "beartype>=0.20",
             "build>=1.2",
+            "httpx2>=2",  # Starlette's test client
             "hypothesis>=6.100",
+            "playwright>=1.45",
             "pytest>=8,<9.2",
             "pytest-xdist>=3.6",
             "ruff==0.17.6",

@@ -154,7 +154,8 @@ class Explorer:
             noise = arrays.noise_to_json(_noise(opened.case, fitted.latents))
         count, unmet = len(inside) + len(outside), int(fitted.unmet.sum())
         met = f"{count - unmet} of {count} marks" if unmet else f"all {count} marks"
-        text = f"fitted to {met} ({fitted.unusual:+.1f} σ from typical latents)"
+        usual = "usual" if fitted.unusual < 3 else f"unusual ({fitted.unusual:.1f} σ)"
+        text = f"fitted to {met} with {usual} latents"
         return {"noise": noise, "summary": text}
 
     def save(self, request: Mapping[str, Any]) -> dict[str, Any]:

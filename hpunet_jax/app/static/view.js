@@ -2,7 +2,7 @@
 
 import { classColour, filledLabels, greyImage, heatMap, outline } from "./drawing.js";
 
-const CONTOURS = [[0.1, "#58c4ff"], [0.5, "#ffd60a"], [0.9, "#ff5c8a"]];
+const CONTOURS = [[0.1, "#58c4ff"], [0.5, "#ffffff"], [0.9, "#ff5c8a"]];
 
 export class View {
   /** `on` has the handlers `window(range)`, `mark(pixels, tool)`, `markEnd()`, `wheel(steps)`. */
@@ -189,14 +189,23 @@ export class View {
       const level = (low + high) / 2 + (dy / 300) * (high - low);
       this.on.window([level - width / 2, level + width / 2]);
     } else {
-      this.on.mark(this.brush(event, start.tool), start.tool);
+      this.on.mark(this.stroked(start, this.position(event).map(Math.floor)), start.tool);
     }
   }
 
+  /** Pixels from where the stroke was last to [x, y], without gaps however fast the hand is. */
+  stroked(start, [x, y]) {
+    const [fromX, fromY] = start.last ?? [x, y];
+    const steps = Math.max(Math.abs(x - fromX), Math.abs(y - fromY), 1);
+    start.last = [x, y];
+    return Array.from({ length: steps + 1 }, (_, i) => this.brush(
+      Math.round(fromX + ((x - fromX) * i) / steps),
+      Math.round(fromY + ((y - fromY) * i) / steps), start.tool)).flat();
+  }
+
   /** Pixels under a brush; marks are small, erasing is wider. */
-  brush(event, tool) {
+  brush(x, y, tool) {
     const [height, width] = this.image.shape;
-    const [x, y] = this.position(event).map(Math.floor);
     const radius = tool === "erase" ? 2 : 0;
     const pixels = [];
     for (let v = Math.max(y - radius, 0); v <= Math.min(y + radius, height - 1); v += 1) {
