@@ -55,10 +55,10 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
     if not path.is_file():
         raise CheckpointError(f"there is no model {path}.")
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array, not an archive of them")
-        with archive:
+        with path.open("rb") as file:  # np.load leaves a damaged one open
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array, not an archive of them")
             arrays = {name: archive[name] for name in archive.files}
         text = str(arrays.pop(_CONFIG))
     except PermissionError:

@@ -108,7 +108,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
     by_number: dict[int, dict[str, np.ndarray]] = {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             for name in arrays:
                 row, _, metric = name.partition("/")
                 metric, _, label = metric.partition("/")

@@ -125,7 +125,7 @@ def build_train_step(
         gradients = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params: Any = optax.apply_updates(state.params, updates)
-        metrics = {**metrics, "gradient_norm": optax.global_norm(gradients.network)}
+        metrics = {**metrics, "gradient_norm": optax.tree.norm(gradients.network)}
         next_state = TrainState(state.step + 1, params, optimizer_state, objective_state)
         return next_state, jax.tree.map(jnp.float32, metrics)
 

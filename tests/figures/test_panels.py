@@ -82,5 +82,6 @@ def test_saved_figures_are_the_same_bytes_again(tmp_path):
         panels.save_figure(sheet.figure, tmp_path / "new" / f"{name}.png")
     first, second = (tmp_path / "new" / f"{name}.png" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
-    assert Image.open(first).size == (2000, 200)
+    with Image.open(first) as image:
+        assert image.size == (2000, 200)
     assert {path.name for path in first.parent.iterdir()} == {"first.png", "second.png"}

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from hpunet_jax.networks import build_network
 
@@ -43,7 +44,7 @@ def convolutions(jaxpr):
     for equation in jaxpr.eqns:
         if equation.primitive.name == "conv_general_dilated":
             yield equation
-        for inner in jax.core.jaxprs_in_params(equation.params):
+        for inner in jaxprs_in_params(equation.params):
             yield from convolutions(inner)
 
 

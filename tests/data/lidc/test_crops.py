@@ -1,3 +1,4 @@
+import contextlib
 import io
 import tarfile
 
@@ -199,5 +200,6 @@ def test_checking_names_the_same_problems_for_folder_and_archive(tmp_path, crops
     (folder / "val" / f"gt/{min(contents['val'])}_l3.png").unlink()
     from_folder = lidc_crops.check_crops(Folder(folder / "val"), 5)
     pack(folder, "val", ".")
-    assert lidc_crops.check_crops(Archive(folder / "val.tar.gz"), 5) == from_folder
+    with contextlib.closing(Archive(folder / "val.tar.gz")) as archive:
+        assert lidc_crops.check_crops(archive, 5) == from_folder
     assert len(from_folder[1]) == 2
