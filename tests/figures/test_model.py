@@ -17,7 +17,7 @@ class Fake(Model):
     def __init__(self, num_classes, num_ids=None, extrapolation=None):
         self.num_classes_, self.asked = num_classes, []
         data = {"crop": (16, 16), "num_ids": num_ids, "extrapolation": extrapolation}
-        evaluation = {"num_samples": 3, "protocol": "snemi3d"}
+        evaluation = {"num_samples": 3, "protocol": "snemi3d", "hamming_threshold": 3}
         self.config = ml_collections.ConfigDict({"data": data, "evaluation": evaluation})
 
     @property
