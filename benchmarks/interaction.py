@@ -40,9 +40,10 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=50, help="number of test images")
     parser.add_argument("--marks", type=int, default=8, help="the most marks that are made")
+    parser.add_argument("--data_dir", help="where the data set was built; default: the config's")
     arguments = parser.parse_args()
     model = hpunet_jax.load(arguments.checkpoint)
-    images, masks = _test_images(model, arguments.images)
+    images, masks = _test_images(model, arguments.images, arguments.data_dir)
     _print_times(model, images[0])
     rows = [
         _interact(model.open(image), mask, arguments.marks)
@@ -51,9 +52,11 @@ def main() -> None:
     _print_marks(np.array(rows), arguments.marks)
 
 
-def _test_images(model: hpunet_jax.Model, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _test_images(
+    model: hpunet_jax.Model, number: int, data_dir: str | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Images, and of each the mask of the first grader who marked anything in its crop."""
-    builder = pipeline.open_data_set(model.config)
+    builder = pipeline.open_data_set(model.config, data_dir)
     images, masks = [], []
     for batch in pipeline.eval_batches(builder, split="test", batch_size=64):
         crop = model.config.data.crop
