@@ -3,7 +3,7 @@
     python -m benchmarks.tpu
 
 Each JSON file is what `experiments.compile_for_tpu` found about one config on one topology; this
-program compiles nothing. Step times are roofline estimates, not measurements.
+program compiles nothing. Step times are bounds and the compiler's estimates, not measurements.
 """
 
 import argparse
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not reports:
         parser.error(f"{folder} holds no JSON file of experiments.compile_for_tpu.")
     reports.sort(key=lambda report: (report["config"], report["topology"], options(report)))
-    for rows in (map(needs, reports), map(collectives, reports), map(times, reports)):
-        print(markdown(list(rows)), end="\n\n")
+    for table in (needs, by_level, by_kind, collectives, times):
+        print(markdown([table(report) for report in reports]), end="\n\n")
 
 
 def setting(report: Mapping[str, Any]) -> dict[str, str]:
@@ -48,9 +48,10 @@ def setting(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def options(report: Mapping[str, Any]) -> list[str]:
-    """The dtype, and what is done to save memory."""
+    """The dtype, what is done to save memory, and how features lie."""
     remat = [f"remat {','.join(map(str, report['remat']))}"] if report["remat"] else []
-    return [report["dtype"], *remat, *["ZeRO"] * report["mesh"]["shard_optimizer"]]
+    blocks = [f"blocks {','.join(map(str, report['blocks']))}"] if report["blocks"] else []
+    return [report["dtype"], *remat, *["ZeRO"] * report["mesh"]["shard_optimizer"], *blocks]
 
 
 def needs(report: Mapping[str, Any]) -> dict[str, str]:
@@ -62,8 +63,44 @@ def needs(report: Mapping[str, Any]) -> dict[str, str]:
         "temporary": f"{gib['temporary']:.2f}",
         "total GiB": f"{gib['total']:.2f} of {report['hbm_gib']:.0f}",
         "TFLOP": f"{report['tflop']:.3f}",
-        "GiB accessed": f"{report['gib_accessed']:.1f}",
+        "in whole blocks": f"{report['matrix_tflop']:.2f}",
+        "GiB moved": f"{report['gib_moved']:.1f}",
+        "GiB at all levels of memory": f"{report['xla_gib_accessed']:.1f}",
+        "operations": str(report["operations"]),
+        "compiled in": f"{report['compile_seconds']} s",
     }
+
+
+def by_level(report: Mapping[str, Any]) -> dict[str, str]:
+    """The compiler's cycles, in millions, by level of the network."""
+    names = {
+        "0": "0", "1": "1", "2": "2", "3": "3", "4": "4", "5": "5", "6": "6", "7": "7", "8": "8",
+        "between levels": "between", "outside the network": "outside", "unnamed": "unnamed",
+    }  # fmt: skip
+    return {**setting(report), **_cycles(report["by_level"], names)}
+
+
+def by_kind(report: Mapping[str, Any]) -> dict[str, str]:
+    """The compiler's cycles, in millions, by kind of operation, and the share of copies."""
+    names = ("convolution", "reduction", "elementwise", "copy")
+    return {
+        **setting(report),
+        **_cycles(report["by_kind"], dict(zip(names, names, strict=True))),
+        "all": f"{report['megacycles']:.1f}",
+        "share of copies": f"{100 * report['copy_share']:.0f} %",
+        "moved in the background": f"{_gib(report, 'background copy'):.1f} GiB",
+    }
+
+
+def _cycles(groups: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    return {
+        title: f"{groups[name]['megacycles']:.1f}" if name in groups else ""
+        for name, title in names.items()
+    }
+
+
+def _gib(report: Mapping[str, Any], kind: str) -> float:
+    return report["by_kind"].get(kind, {"gib_moved": 0.0})["gib_moved"]
 
 
 def collectives(report: Mapping[str, Any]) -> dict[str, str]:

@@ -3,10 +3,10 @@
     python -m experiments.compile_for_tpu --config=configs/lidc_hpunet.py --topology=v4:2x2x1
 
 It takes the package libtpu (pip install -e .[tpu]), no data, and minutes to tens of minutes. Prints
-memory, operations and communication of one device and writes them, with the command and the
-versions, to a JSON file, which `python -m benchmarks.tpu` tabulates. Exits with 1 if the step does
-not fit the memory or gathers activations; --config.mesh.data and --config.mesh.space choose the
-split.
+what one device needs of memory, computes, moves and communicates, by level of the network and by
+kind, and writes it, with the command and the versions, to a JSON file, which
+`python -m benchmarks.tpu` tabulates. Exits with 1 if the step does not fit the memory or gathers
+activations; --config.mesh.data and --config.mesh.space choose the split.
 """
 
 import importlib.metadata
@@ -21,7 +21,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
-from hpunet_jax.compilation import tpu_report
+from hpunet_jax.compilation import chips, tpu_report
 from hpunet_jax.files import write_aside
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import set_up
@@ -38,7 +38,7 @@ def main(_) -> None:
 
     jax.config.update("jax_platforms", "cpu")  # describes TPUs, computes on none
     config = _CONFIG.value
-    devices = tpu_report.topology_devices(_TOPOLOGY.value)
+    devices = chips.topology_devices(_TOPOLOGY.value)
     features = catalogue.find_builder(config.data.name, config.data.dir).info.features
     shapes = {
         name: jax.ShapeDtypeStruct(feature.shape, feature.np_dtype)
@@ -65,8 +65,12 @@ def main(_) -> None:
         "levels_split_by_image": levels[len(by_row) :],
         "mesh": config.mesh.to_dict(),
         "dtype": config.model.dtype,
+        "precision": config.model.get("precision", "default"),
         "remat": config.model.get("remat", ()),
-        **tpu_report.report(compiled, _TOPOLOGY.value, len(devices), updates),
+        "blocks": config.model.get("blocks", ()),
+        **tpu_report.report(
+            compiled, _TOPOLOGY.value, len(devices), config.model.num_scales, updates
+        ),
     }
     text = json.dumps(report, indent=2)
     name = _NAME.value or f"{config_name}-{_TOPOLOGY.value.replace(':', '-')}"

@@ -1,115 +1,53 @@
 """What a training step needs on TPUs that are not there: ahead-of-time compilation (Appendix D.3).
 
 XLA compiles for a TPU topology without the hardware, given the package libtpu. The compiled program
-says how much memory it needs on each core and how the cores communicate. It says nothing about
-speed that has been measured.
+says how much memory it needs on each device, how the devices communicate, what it moves and
+multiplies, and how many cycles the compiler schedules for it. Nothing of this has been measured.
 """
 
 import collections
 import math
-import os
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-from jax.experimental import topologies
 
+from hpunet_jax.compilation.chips import CHIPS
+from hpunet_jax.compilation.cost import COLLECTIVES, Cost, costs
+from hpunet_jax.compilation.program import Program, parse
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training.setup import Setup
 
 
-class Chip(NamedTuple):
-    """A TPU chip's figures as Google's documentation gives them.
-
-    Attributes:
-      hbm_gib: memory.
-      peak_tflops: highest rate of bfloat16 operations.
-      hbm_gb_per_second: memory bandwidth.
-      link_gb_per_second: bandwidth of one link to a neighbour, in one direction.
-    """
-
-    hbm_gib: float
-    peak_tflops: float
-    hbm_gb_per_second: float
-    link_gb_per_second: float
-
-
-CHIPS = {"v4": Chip(32, 275, 1200, 50), "v5e": Chip(16, 197, 819, 50)}
-
-_KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
-_INSTRUCTION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(_KINDS)})(?:-start)?\(")
-_ARRAY = re.compile(r"(?P<type>pred|bf16|[suf]\d+)\[(?P<sizes>[\d,]*)\]")
-_NAME = re.compile(r'op_name="(?P<name>[^"]*)"')
-
-
 class Collective(NamedTuple):
-    """One communication between cores in a compiled program.
+    """One communication between devices in a compiled program.
 
     Attributes:
       kind: "all-gather", "all-reduce", "all-to-all", "collective-permute" or "reduce-scatter".
-      shape: shape of its result on one core; of several, that of the largest.
-      bytes: size of its results on one core.
+      shape: shape of its result on one device; of several, that of the largest.
+      bytes: size of its results on one device.
+      times: how often it runs in a step.
       name: the operation of the model that it belongs to; "" if the compiler does not say.
     """
 
     kind: str
     shape: tuple[int, ...]
     bytes: int
+    times: int
     name: str
 
 
-def collectives(program: str) -> Iterator[Collective]:
-    """Finds the communication in the text of a compiled program.
-
-    Args:
-      program: the text of an HLO module. An operation in the body of a loop counts once.
-
-    Yields:
-      The collectives, in their order.
-    """
-    for line in program.splitlines():
-        if (match := _INSTRUCTION.search(line)) is None:
+def collectives(program: Program) -> Iterator[Collective]:
+    """The communication of a compiled program, in its order."""
+    for operation, _, times in program.schedule():
+        kind = operation.opcode.removesuffix("-start")
+        if kind not in COLLECTIVES:
             continue
-        arrays = [_bytes_and_shape(array) for array in _ARRAY.finditer(match["shape"])]
-        largest, shape = max(arrays, default=(0, ()))
+        largest = max(operation.results, key=lambda array: array.bytes)
         # What starts asynchronously has operands beside results; the result is the largest.
-        total = largest if f"{match['kind']}-start(" in line else sum(size for size, _ in arrays)
-        name = _NAME.search(line)
-        yield Collective(match["kind"], shape, total, name["name"] if name else "")
-
-
-def _bytes_and_shape(array: re.Match[str]) -> tuple[int, tuple[int, ...]]:
-    bits = 8 if array["type"] == "pred" else int(array["type"].lstrip("bsuf"))
-    shape = tuple(int(n) for n in array["sizes"].split(",") if n)
-    return math.prod(shape) * bits // 8, shape
-
-
-def topology_devices(topology: str) -> list[jax.Device]:
-    """The devices of a TPU topology, such as "v4:4x4x4", on a machine without one.
-
-    Raises:
-      ValueError: if the generation is not in `CHIPS`, or libtpu is missing or does not know it.
-    """
-    generation = topology.partition(":")[0]
-    if generation not in CHIPS or ":" not in topology:
-        raise ValueError(
-            f"the topology must be a generation ({', '.join(CHIPS)}) and its shape, such as "
-            f"v4:4x4x4, not {topology!r}."
-        )
-    for name, value in (
-        ("TPU_SKIP_MDS_QUERY", "1"),  # there is no metadata server
-        ("TPU_WORKER_HOSTNAMES", "localhost"),
-        ("TPU_ACCELERATOR_TYPE", "v4-8"),
-    ):
-        os.environ.setdefault(name, value)
-    try:
-        return topologies.get_topology_desc(topology_name=topology, platform="tpu").devices
-    except (RuntimeError, ValueError, NotImplementedError) as error:
-        raise ValueError(
-            f"cannot describe {topology}: {str(error).splitlines()[0][:200]} It takes the package "
-            "libtpu: pip install -e .[tpu]"
-        ) from error
+        started = operation.opcode.endswith("-start")
+        total = largest.bytes if started else sum(array.bytes for array in operation.results)
+        yield Collective(kind, largest.shape, total, times, operation.op_name)
 
 
 def compile_step(
@@ -124,6 +62,9 @@ def compile_step(
 
     Returns:
       The compiled step.
+
+    Raises:
+      ValueError: if the step needs more memory than a device has.
     """
     where = meshes.by_image(setup.mesh)
     examples = {
@@ -131,35 +72,49 @@ def compile_step(
         for name, x in example_shapes.items()
     }
     step: Any = setup.step  # jitted
-    return step.lower(setup.state_shapes(), examples).compile()
+    lowered = step.lower(setup.state_shapes(), examples)
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise ValueError(
+            f"the step of {batch_size} images on {setup.mesh.size} devices does not fit the memory "
+            f"of a device: {str(error).splitlines()[0][:200]} Use more devices, a smaller "
+            "training.batch_size, a larger mesh.space, model.dtype=bfloat16 or model.remat."
+        ) from error
 
 
 def report(
     compiled: jax.stages.Compiled,
     topology: str,
     num_devices: int,
+    num_scales: int,
     updates: Collection[tuple[int, ...]] = (),
 ) -> dict[str, Any]:
-    """What one device (a core of v4, a chip of v5e) needs for a step.
+    """What one device needs for a step.
 
     Args:
       compiled: the compiled step.
       topology: the topology, such as "v4:4x4x4".
       num_devices: number of its devices.
+      num_scales: number of the network's processing scales.
       updates: shapes of what may be gathered: with a split optimizer, the parameters' updates.
 
     Returns:
-      A mapping for a JSON file: memory in GiB, operations, bytes, collectives by kind, and one by
-      one the all-gathers of activations: of all shapes but those in `updates`.
+      A mapping for a JSON file: memory in GiB; what is computed and moved, in all, by level of the
+      network and by kind of operation; collectives by kind; and one by one the all-gathers of
+      activations: of all shapes but those in `updates`.
     """
     generation, _, shape = topology.partition(":")
     chips_per_device = math.prod(map(int, shape.split("x"))) / num_devices
-    memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-    found = list(collectives(compiled.as_text()))
+    memory, xla = compiled.memory_analysis(), compiled.cost_analysis()
+    program = parse(compiled.as_text())
+    found = list(collectives(program))
     by_kind = collections.defaultdict(lambda: {"count": 0, "mib": 0.0})
     for collective in found:
-        by_kind[collective.kind]["count"] += 1
-        by_kind[collective.kind]["mib"] += collective.bytes / 2**20
+        by_kind[collective.kind]["count"] += collective.times
+        by_kind[collective.kind]["mib"] += collective.times * collective.bytes / 2**20
     gib = {
         "arguments": memory.argument_size_in_bytes / 2**30,
         "results_beside_them": (memory.output_size_in_bytes - memory.alias_size_in_bytes) / 2**30,
@@ -167,6 +122,7 @@ def report(
         "program": memory.generated_code_size_in_bytes / 2**30,
     }
     hbm_gib = CHIPS[generation].hbm_gib * chips_per_device
+    operations = list(costs(program, num_scales, CHIPS[generation].matrix_unit))
     return {
         "topology": topology,
         "devices": num_devices,
@@ -174,8 +130,11 @@ def report(
         "hbm_gib": hbm_gib,
         "memory_gib": {**gib, "total": sum(gib.values())},
         "fits": sum(gib.values()) <= hbm_gib,
-        "tflop": cost["flops"] / 1e12,
-        "gib_accessed": cost["bytes accessed"] / 2**30,
+        "tflop": xla["flops"] / 1e12,
+        "xla_gib_accessed": xla["bytes accessed"] / 2**30,
+        **total(operations),
+        "by_level": _grouped(operations, "level"),
+        "by_kind": _grouped(operations, "kind"),
         "collectives": dict(by_kind),
         "all_gathers": [
             c._asdict() for c in found if c.kind == "all-gather" and c.shape not in updates
@@ -183,8 +142,39 @@ def report(
     }
 
 
+def total(operations: Iterable[Cost]) -> dict[str, float]:
+    """The sum of operations' costs.
+
+    Args:
+      operations: the costs.
+
+    Returns:
+      "operations", how many are run; "gib_moved", to and from main memory; "gib_everywhere", the
+      same with memories on the chip; "matrix_tflop", in whole blocks of the matrix units;
+      "megacycles", the compiler's estimate; "copy_share" of copies in these.
+    """
+    operations = list(operations)
+    cycles = sum(cost.cycles for cost in operations)
+    copies = sum(cost.cycles for cost in operations if cost.kind == "copy")
+    return {
+        "operations": sum(cost.times for cost in operations),
+        "gib_moved": sum(cost.hbm_bytes for cost in operations) / 2**30,
+        "gib_everywhere": sum(cost.all_bytes for cost in operations) / 2**30,
+        "matrix_tflop": sum(cost.matrix_flops for cost in operations) / 1e12,
+        "megacycles": cycles / 1e6,
+        "copy_share": copies / cycles if cycles else 0.0,
+    }
+
+
+def _grouped(operations: Iterable[Cost], field: str) -> dict[str, dict[str, float]]:
+    groups = collections.defaultdict(list)
+    for cost in operations:
+        groups[getattr(cost, field)].append(cost)
+    return {name: total(groups[name]) for name in sorted(groups)}
+
+
 def estimate_seconds(result: Mapping[str, Any], num_devices: int | None = None) -> dict[str, float]:
-    """A roofline estimate of a step's time, not a measurement.
+    """Bounds and estimates of a step's time; none is a measurement.
 
     Args:
       result: what `report` returned.
@@ -192,22 +182,27 @@ def estimate_seconds(result: Mapping[str, Any], num_devices: int | None = None) 
         that of the report.
 
     Returns:
-      "compute", operations at the chip's peak rate; "memory", bytes at its memory's bandwidth;
-      "communication", all collectives over one link, of which all-reduces send 2 (n - 1) / n of
-      their bytes; and "total": the larger of the first two, then communication, not overlapped.
+      "matrix", the matrix units' operations, in whole blocks, at their peak rate; "memory", what is
+      moved to and from main memory at its bandwidth; "compiler", the compiler's cycles at the
+      chip's clock, which leave out copies in the background, collectives, gathers and what starting
+      an operation takes; "communication", the bytes of all collectives over one link, of which
+      all-reduces send 2 (n - 1) / n, without latencies; and "total": the largest of the first
+      three, then communication, not overlapped.
     """
     chip = CHIPS[result["topology"].partition(":")[0]]
     chips, n = result["chips_per_device"], num_devices or result["devices"]
-    compute = result["tflop"] / (chip.peak_tflops * chips)
-    memory = result["gib_accessed"] * 2**30 / (chip.hbm_gb_per_second * chips * 1e9)
+    matrix = result["matrix_tflop"] / (chip.peak_tflops * chips)
+    memory = result["gib_moved"] * 2**30 / (chip.hbm_gb_per_second * chips * 1e9)
+    compiler = result["megacycles"] * 1e6 / (chip.clock_ghz * 1e9)
     sent = sum(
         kind["mib"] * (2 * (n - 1) / n if name == "all-reduce" else 1)
         for name, kind in result["collectives"].items()
     )
     communication = sent * 2**20 / (chip.link_gb_per_second * 1e9)
     return {
-        "compute": compute,
+        "matrix": matrix,
         "memory": memory,
+        "compiler": compiler,
         "communication": communication,
-        "total": max(compute, memory) + communication,
+        "total": max(matrix, memory, compiler) + communication,
     }
