@@ -149,9 +149,11 @@ def _matrix_flops(operation: Operation, computation: Computation, unit: int) -> 
     For every tap a convolution is a product of matrices: [positions, in] x [in, out] where it
     computes features or their gradients, [in, positions] x [positions, out] where it computes a
     kernel's gradient. Each of the three sizes takes whole blocks. Along an axis, the taps are the
-    fewer of window and result, the positions the more.
+    smallest of the sizes of features, window and result: beyond the features there are zeros.
     """
-    kernel_axes, axes = re.search(r"dim_labels=\w+_(\w+)->(\w+)", operation.text).groups()
+    labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", operation.text)
+    features_axes, kernel_axes, axes = labels.groups()
+    features = _results(computation, operation.operands[0])[0].shape
     kernel = _results(computation, operation.operands[1])[0].shape
     result = operation.results[0].shape
     rows, columns = result[axes.index("b")], result[axes.index("f")]
@@ -163,7 +165,7 @@ def _matrix_flops(operation: Operation, computation: Computation, unit: int) -> 
         window = kernel[kernel_axes.index(str(axis))]
         if dilated:  # the other taps fall on zeros that lie between
             window = math.ceil(window / int(dilated[1].split("x")[axis]))
-        taps *= min(positions, window)
+        taps *= min(positions, window, features[features_axes.index(str(axis))])
         rows *= positions if positions >= window else 1
         inner *= window if positions < window else 1
     blocks = math.prod(math.ceil(size / unit) * unit for size in (rows, inner, columns))

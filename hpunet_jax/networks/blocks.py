@@ -96,8 +96,10 @@ class Blocked:
         (part,) = self.joined().parts
         b, h, blocks, _ = part.shape
         half = self.width // 2
-        pairs = part.reshape(b, h // 2, 2, blocks, half, 2, -1)
-        means = pairs.mean(axis=(2, 5)).reshape(b, h // 2, blocks, -1)
+        rows = part.reshape(b, h // 2, 2, blocks, -1).mean(axis=2)
+        # A product, since channels that are taken apart and summed are moved about on TPUs.
+        pairs = np.kron(np.eye(half), np.full((2, 1), 0.5))
+        means = _multiply(rows, np.kron(pairs, np.eye(part.shape[-1] // self.width)))
         return Blocked((means,), (half,), half) if half > 1 else means
 
 
@@ -157,6 +159,18 @@ def kernel_of_blocks(
         rows, blocks, _, c, _, d = placed.shape
         pieces.append(placed.reshape(rows, blocks, columns * c, features.width * d))
     return jnp.concatenate(pieces, axis=2)
+
+
+def bias_of_blocks(bias: Float[Array | np.ndarray, " d"], width: int) -> Float[Array, " outputs"]:
+    """The bias of `width` columns."""
+    # Not repeated: its gradient would be summed over columns while positions are summed.
+    return _multiply(bias, np.tile(np.eye(len(bias)), width))
+
+
+def _multiply(features: Float[Array, "*axes c"], matrix: np.ndarray) -> Float[Array, "*axes d"]:
+    """The product with a constant matrix, as exact as sums are."""
+    matrix = jnp.asarray(matrix, features.dtype)
+    return jnp.matmul(features, matrix, precision=jax.lax.Precision.HIGHEST)
 
 
 def _taps(size: int, columns: int, width: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from hpunet_jax.networks.blocks import (
     Blocked,
     Features,
+    bias_of_blocks,
     kernel_of_blocks,
     to_blocks,
     up_sample_to_blocks,
@@ -49,7 +50,7 @@ class Conv2D(hk.Module):
             return _convolve(features, w, b)
         width = features.width
         inputs = jnp.concatenate(features.parts, axis=-1)
-        out = _convolve(inputs, kernel_of_blocks(w, features), jnp.tile(b, width))
+        out = _convolve(inputs, kernel_of_blocks(w, features), bias_of_blocks(b, width))
         return Blocked((out,), (width,), width)
 
 
