@@ -67,7 +67,6 @@ def needs(report: Mapping[str, Any]) -> dict[str, str]:
         "GiB moved": f"{report['gib_moved']:.1f}",
         "GiB at all levels of memory": f"{report['xla_gib_accessed']:.1f}",
         "operations": str(report["operations"]),
-        "compiled in": f"{report['compile_seconds']} s",
     }
 
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import jax
 import numpy as np
@@ -13,7 +14,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from hpunet_jax.compilation import chips
 from hpunet_jax.compilation.program import parse
-from hpunet_jax.compilation.tpu_report import Collective, collectives, estimate_seconds
+from hpunet_jax.compilation.tpu_report import (
+    Collective,
+    collectives,
+    compile_step,
+    estimate_seconds,
+)
+from hpunet_jax.training import Setup
 from hpunet_jax.training import mesh as meshes
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -64,6 +71,20 @@ def test_libtpus_errors_are_told_apart():
     unknown = 'INVALID_ARGUMENT: Topology layout "v6e:3x5" is not divisible by "2x2x1"'
     assert "libtpu does not know this topology" in chips._reason("v6e:3x5", unknown)
     assert "pip install -e .[tpu]" in chips._reason("v4:2x2x1", "UNIMPLEMENTED: no platform tpu")
+
+
+def test_a_step_that_no_device_holds_is_refused_in_a_sentence():
+    class Step:
+        def lower(self, *_):
+            return self
+
+        def compile(self):
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in hbm.")
+
+    mesh = meshes.build_mesh(2, 1, jax.devices()[:2])
+    setup = mock.Mock(spec=Setup, mesh=mesh, step=Step())
+    with pytest.raises(ValueError, match="8 images on 2 devices does not fit the memory"):
+        compile_step(setup, 8, {})
 
 
 def test_a_steps_time_is_bounded_by_passes_bytes_cycles_and_links():
