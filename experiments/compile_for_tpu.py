@@ -12,6 +12,7 @@ activations; --config.mesh.data and --config.mesh.space choose the split.
 import importlib.metadata
 import json
 import pathlib
+import shlex
 import sys
 import time
 
@@ -55,7 +56,7 @@ def main(_) -> None:
     by_row = [rows for rows in levels if meshes.is_split_by_row(rows, config.mesh.min_rows)]
     config_name = pathlib.Path(flags.FLAGS["config"].config_filename).stem
     report = {
-        "command": "python -m experiments.compile_for_tpu " + " ".join(sys.argv[1:]),
+        "command": shlex.join(["python", "-m", "experiments.compile_for_tpu", *sys.argv[1:]]),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "libtpu")},
         "compile_seconds": round(seconds),
         "config": config_name,
