@@ -13,7 +13,7 @@ DATA_demo_neurites := neurites_phantom
 DATA_demo_cars := streets_phantom
 DATA_demo_extrapolation := neurites_phantom
 
-.PHONY: $(DEMOS) test lint docs clean
+.PHONY: $(DEMOS) test lint docs explore clean
 
 # Everything that is there already is used again; `make clean` starts from nothing.
 $(DEMOS): $(READY)
@@ -22,12 +22,18 @@ $(DEMOS): $(READY)
 	$(if $(filter $@,$(SCORED)),$(BIN)/python -m experiments.evaluate --workdir=runs/$@)
 	$(BIN)/python -m experiments.sample --workdir=runs/$@
 
+# A page on the demo's model, or on any other: make explore CHECKPOINT=pretrained/lidc_phantom
+CHECKPOINT ?= runs/demo
+explore: $(READY)
+	$(BIN)/python -m experiments.explore --checkpoint=$(CHECKPOINT)
+
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ty check --python $(VENV) hpunet_jax
 
 # The site, into build/site. Its packages are pinned in docs/requirements.lock.
 docs: $(VENV)/docs
