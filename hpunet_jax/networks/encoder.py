@@ -1,6 +1,7 @@
 """The deterministic feature extractor of prior and posterior (Section 2; left half of Fig. 1)."""
 
 import haiku as hk
+import numpy as np
 from jaxtyping import Array, Float
 
 from hpunet_jax.networks.blocks import Features
@@ -14,7 +15,7 @@ class Encoder(hk.Module):
         super().__init__(name=name)
         self.scales = scales
 
-    def __call__(self, image: Float[Array, "B H W c"]) -> list[Features]:
+    def __call__(self, image: Float[Array | np.ndarray, "B H W c"]) -> list[Features]:
         """Computes the features of every scale.
 
         Args:

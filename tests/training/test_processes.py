@@ -114,14 +114,12 @@ def test_a_step_that_one_process_does_not_see_is_refused_by_all(monkeypatch, tmp
     others = iter([np.array([[4], [2]], np.int32), np.array([[1], [0]], np.uint8)])
     monkeypatch.setattr(processes, "_gather", lambda array: next(others))
 
-    class Seen:
-        folder = tmp_path
-
+    class Seen(Checkpoints):
         def steps(self):
             return [2]
 
     with pytest.raises(ValueError, match="process 1 does not see the checkpoint of step 4"):
-        processes.agreed_step(Seen())
+        processes.agreed_step(Seen(tmp_path))
 
 
 def test_a_folder_that_is_not_shared_is_refused_by_all(monkeypatch, tmp_path):
