@@ -152,6 +152,8 @@ def _matrix_flops(operation: Operation, computation: Computation, unit: int) -> 
     smallest of the sizes of features, window and result: beyond the features there are zeros.
     """
     labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", operation.text)
+    if labels is None:
+        raise ValueError(f"the compiled convolution has no dim_labels: {operation.text[:200]}")
     features_axes, kernel_axes, axes = labels.groups()
     features = _results(computation, operation.operands[0])[0].shape
     kernel = _results(computation, operation.operands[1])[0].shape
