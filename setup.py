@@ -61,8 +61,8 @@ setup(
         "absl-py>=2.1",
         "dm-haiku>=0.0.16",
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
-        "jax>=0.10,<0.12",
-        "jaxlib>=0.10,<0.12",
+        "jax>=0.10,<0.13",
+        "jaxlib>=0.10,<0.13",
         "jaxtyping>=0.3",
         "matplotlib>=3.9",
         "ml-collections>=1.0",
@@ -78,8 +78,8 @@ setup(
     ],
     extras_require={
         "data": DATA,
-        "gpu": [*DATA, "jax[cuda13]>=0.10,<0.12"],
-        "tpu": [*DATA, "jax[tpu]>=0.10,<0.12"],
+        "gpu": [*DATA, "jax[cuda13]>=0.10,<0.13"],
+        "tpu": [*DATA, "jax[tpu]>=0.10,<0.13"],
         "app": ["starlette>=0.40", "uvicorn>=0.30"],
         "docs": ["mkdocs-gen-files>=0.5", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
