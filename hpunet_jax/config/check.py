@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, no_type_check
 
 import ml_collections
 
@@ -16,6 +16,7 @@ from hpunet_jax.tasks.targets import stochastic_classes
 SECTIONS = ("data", "model", "objective", "optimizer", "training", "evaluation", "mesh")
 
 
+@no_type_check
 def check_config(config: Section, sections: Sequence[str] = SECTIONS) -> None:
     """Refuses a config that could not be run as it is meant; takes milliseconds.
 
@@ -47,6 +48,7 @@ def check_config(config: Section, sections: Sequence[str] = SECTIONS) -> None:
             check(config, values)
 
 
+@no_type_check
 def check_overrides(config: Section, fields: Mapping[str, int]) -> None:
     """Refuses overrides that cannot be meant: of fields that the config lacks, or in pieces.
 

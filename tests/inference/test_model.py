@@ -4,6 +4,7 @@ import functools
 import gc
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -39,7 +40,7 @@ def test_without_sampled_scales_all_samples_are_the_prior_mean(model, images):
     samples = model.sample(images, num_samples=3, scales=[], probabilities=True)
     np.testing.assert_array_equal(samples[0], samples[1])
     network, params = model.network, model.params
-    features = network.encode(params, as_unit_images(images))
+    features = network.encode(params, jnp.asarray(as_unit_images(images)))
     expected = jax.nn.softmax(network.sample(params, features, None, mean=True).logits)
     np.testing.assert_allclose(samples[0], expected, atol=1e-6)
 
@@ -58,7 +59,9 @@ def test_reconstructions_go_through_the_posterior_means(model, images):
     labels = np.random.default_rng(1).integers(0, 3, images.shape[:3])
     rebuilt = model.reconstruct(images, labels, probabilities=True)
     network, params = model.network, model.params
-    outputs = network.train_outputs(params, None, as_unit_images(images), labels, mean=True)
+    outputs = network.train_outputs(
+        params, None, jnp.asarray(as_unit_images(images)), jnp.asarray(labels), mean=True
+    )
     np.testing.assert_allclose(rebuilt, jax.nn.softmax(outputs.logits), atol=1e-6)
     np.testing.assert_array_equal(model.reconstruct(images, labels), rebuilt.argmax(-1))
 
