@@ -167,6 +167,7 @@ def _missing(name: str, field: Field) -> str:
     return f"the config lacks the field {name}: it must be {field.expected}."
 
 
+@no_type_check
 def _unknown(name: str, known: Mapping[str, Field]) -> str:
     """The sentence about a field that does not exist, with the nearest one that does."""
     last = name.rpartition(".")[2]
