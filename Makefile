@@ -13,7 +13,7 @@ DATA_demo_neurites := neurites_phantom
 DATA_demo_cars := streets_phantom
 DATA_demo_extrapolation := neurites_phantom
 
-.PHONY: $(DEMOS) test lint docs explore clean
+.PHONY: $(DEMOS) test test-matrix lint docs explore clean
 
 # Everything that is there already is used again; `make clean` starts from nothing.
 $(DEMOS): $(READY)
@@ -29,6 +29,27 @@ explore: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
+
+# The suite on each version of JAX that setup.py allows, in an environment of its own that holds the
+# locked packages but for JAX. JAX 0.11 and 0.12 need Python 3.12. One alone: make test-jax-0.12.
+MATRIX := 0.10 0.11 0.12
+PYTHON_0.10 := $(PYTHON)
+PYTHON_0.11 := python3.12
+PYTHON_0.12 := python3.12
+test-matrix: $(MATRIX:%=test-jax-%)
+
+test-jax-%: .venv-jax-%/ready
+	.venv-jax-$*/bin/python -m pytest --numprocesses=auto --dist=loadgroup
+
+.venv-jax-%/ready: requirements.lock setup.py
+	$(PYTHON_$*) -m venv .venv-jax-$*
+	grep --invert-match --extended-regexp '^jax(lib)?==' requirements.lock > .venv-jax-$*/others.lock
+	.venv-jax-$*/bin/python -m pip install --quiet --requirement .venv-jax-$*/others.lock \
+		'jax==$*.*' 'jaxlib==$*.*'
+	.venv-jax-$*/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.PRECIOUS: .venv-jax-%/ready
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -50,4 +71,4 @@ $(READY): requirements.lock setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) datasets runs
+	rm -rf $(VENV) .venv-jax-* datasets runs

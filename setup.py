@@ -16,6 +16,8 @@ DATA = [
     "tensorflow-datasets>=4.9.7",
 ]
 
+BUCKETS = ["gcsfs>=2025.3", "s3fs>=2025.3"]  # gs:// and s3://, with mode="create"
+
 # The programs and configs of a clone, carried inside the package: see hpunet_jax/command.py.
 SHIPPED = {f"hpunet_jax._shipped.{name}": name for name in ("configs", "experiments")}
 
@@ -60,6 +62,8 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "dm-haiku>=0.0.16",
+        "etils[epath]>=1.12",  # files on disks and in buckets
+        "fsspec>=2025.3",
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.13",
         "jaxlib>=0.10,<0.13",
@@ -78,16 +82,22 @@ setup(
     ],
     extras_require={
         "data": DATA,
+        "buckets": BUCKETS,
+        "slurm": ["submitit>=1.5"],
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.13"],
-        "tpu": [*DATA, "jax[tpu]>=0.10,<0.13"],
+        "tpu": [*DATA, *BUCKETS, "jax[tpu]>=0.10,<0.13"],
         "app": ["starlette>=0.40", "uvicorn>=0.30"],
         "docs": ["mkdocs-gen-files>=0.5", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
         "dev": [
             "beartype>=0.20",
             "build>=1.2",
+            "flask-cors>=4",  # moto's server
+            "flask>=3",
+            "gcp-storage-emulator>=2026.7",
             "httpx2>=2",  # Starlette's test client
             "hypothesis>=6.100",
+            "moto[s3]>=5.1",
             "playwright>=1.45",
             "pytest>=8,<9.2",
             "pytest-xdist>=3.6",
