@@ -23,6 +23,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.size = ()  # height and width to crop or pad all images to; (): they have one size
     config.data.bits = 0  # 8 or 16, that all images must have; 0: as most of them
     config.data.foreground = 0  # 255: masks of 0 and 255; 1: 255 is ignored; 0: refuse such masks
+    config.data.window = ()  # values that become 0 and 1, in the file's units; (): the type's
+    config.data.percentiles = ()  # instead of a window, such as (1, 99) of each image or volume
+    config.data.spacing = ()  # mm of rows and columns to resample to; (): as the files are
     config.data.cache_dir = ""  # where the data set is built; "": <data.dir>/.tfds
     # "one" or "nan": what a class counts as that two maps lack; None: "nan" above two classes
     config.evaluation.absent = ml_collections.config_dict.placeholder(str)

@@ -10,6 +10,7 @@ from hpunet_jax.augmentation import Augmentation, Extrapolation
 from hpunet_jax.config.schema import NETWORKS, OPTIONAL_SECTIONS, schema, section_names
 from hpunet_jax.config.serialization import flatten
 from hpunet_jax.fields import REQUIRED, Field, Section
+from hpunet_jax.io import Preparation
 from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.tasks.targets import stochastic_classes
 
@@ -198,6 +199,10 @@ def _size(config: Section, values: Mapping[str, Any]) -> None:
         )
 
 
+def _preparation(config: Section, values: Mapping[str, Any]) -> None:
+    Preparation.from_config(config["data"])
+
+
 def _extrapolation(config: Section, values: Mapping[str, Any]) -> None:
     if Extrapolation.from_config(config["data"].get("extrapolation")) is None:
         return
@@ -275,6 +280,7 @@ _RELATIONS: tuple[tuple[tuple[str, ...], Callable[[Section, Mapping[str, Any]], 
     (("model",), _network),
     (("data",), _augmentation),
     (("data",), _size),
+    (("data",), _preparation),
     (("data", "model"), _extrapolation),
     (("data", "model"), _instances),
     (("objective",), _objective),

@@ -45,6 +45,30 @@ _DATA = {
         0,
         choices=(0, 1, 255),
     ),
+    "window": Field(
+        float,
+        "files: the values that become 0 and 1, in the file's units; (): those of their type",
+        (),
+        low=-1e9,
+        high=1e9,
+        length=(0, 2),
+    ),
+    "percentiles": Field(
+        float,
+        "files: instead of a window, percentiles of each image or volume; (): none",
+        (),
+        low=0,
+        high=100,
+        length=(0, 2),
+    ),
+    "spacing": Field(
+        float,
+        "files: mm from row to row and from column to column to resample to; (): as they are",
+        (),
+        above=0,
+        high=1000,
+        length=(0, 2),
+    ),
     "cache_dir": Field(str, 'own data: where it is built; "": `.tfds` in its folder', ""),
 }
 

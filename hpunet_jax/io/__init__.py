@@ -2,6 +2,7 @@
 
 from hpunet_jax.io.image import Image, fit_channels
 from hpunet_jax.io.listing import SUFFIXES, Listing, check_apart, find_images, is_clutter
+from hpunet_jax.io.preparation import Preparation, resize_labels
 from hpunet_jax.io.read import decode_image, decode_labels, read_bytes, read_image, read_labels
 from hpunet_jax.io.write import write_labels
 
@@ -9,6 +10,7 @@ __all__ = [
     "SUFFIXES",
     "Image",
     "Listing",
+    "Preparation",
     "check_apart",
     "decode_image",
     "decode_labels",
@@ -18,5 +20,6 @@ __all__ = [
     "read_bytes",
     "read_image",
     "read_labels",
+    "resize_labels",
     "write_labels",
 ]

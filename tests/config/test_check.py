@@ -155,6 +155,8 @@ def test_a_refusal_says_what_is_expected(name, value, message):
         ),
         ({"objective.beta": None, "objective.name": "elbo"}, "objective.beta is missing"),
         ({"data.size": (64,)}, "data.size must be a height and a width, or ()"),
+        ({"data.window": (64, 0)}, "data.window is (64.0, 0.0): expected the lower end first"),
+        ({"data.window": (0, 1), "data.percentiles": (1, 99)}, "the same thing in two ways"),
     ],
 )
 def test_fields_must_fit_together(changes, message):

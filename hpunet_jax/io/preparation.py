@@ -1,0 +1,205 @@
+"""From a file's own values and pixels to those that a network takes: window and spacing.
+
+The one place for both, whoever reads a file: own data, the checker, training, inference. What was
+chosen stands in the run's config, so that files are prepared as the training images were.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, no_type_check
+
+import numpy as np
+import scipy.ndimage
+from jaxtyping import Num, Shaped
+
+_FULL = 65_535  # what a window's upper end becomes
+_EVEN = 0.01  # by how much the sides of a square pixel may differ
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """How images are prepared, by the fields of the same names in a config's section `data`.
+
+    Attributes:
+      window: the values that become 0 and 1, in the file's units (Hounsfield units of a CT); what
+        lies beyond is cut off. (): none.
+      percentiles: instead of a window, the percentiles that become 0 and 1, of each image, or of
+        all slices of a volume. (): none. Without both, the values must be unsigned integers of 8
+        or 16 bits, whose greatest becomes 1.
+      spacing: mm from one row to the next and from one column to the next, to which images are
+        resampled linearly, labels by the nearest pixel. (): they keep their pixels.
+    """
+
+    window: tuple[float, ...] = ()
+    percentiles: tuple[float, ...] = ()
+    spacing: tuple[float, ...] = ()
+
+    @classmethod
+    @no_type_check
+    def from_config(cls, data: Mapping[str, Any] | None) -> "Preparation":
+        """What the section `data` of a config says; of an older one, or None, nothing.
+
+        Args:
+          data: the section.
+
+        Raises:
+          ValueError: it names the field that makes no sense.
+        """
+        fields = {
+            field.name: tuple(map(float, (data or {}).get(field.name) or ()))
+            for field in dataclasses.fields(cls)
+        }
+        return cls(**fields)
+
+    def __post_init__(self) -> None:
+        """Checks the fields together."""
+        for name in ("window", "percentiles", "spacing"):
+            if len(getattr(self, name)) not in (0, 2):
+                raise ValueError(
+                    f"data.{name} must be two numbers, or (), not {getattr(self, name)}."
+                )
+        for name in ("window", "percentiles"):
+            ends = getattr(self, name)
+            if ends and not ends[0] < ends[1]:
+                raise ValueError(f"data.{name} is {ends}: expected the lower end first.")
+        if self.window and self.percentiles:
+            raise ValueError(
+                f"data.window={self.window} and data.percentiles={self.percentiles} say the same "
+                "thing in two ways: set one of them to ()."
+            )
+        if min(self.spacing, default=1) <= 0:
+            raise ValueError(f"data.spacing is {self.spacing}: expected millimetres above 0.")
+
+    def images(
+        self,
+        values: Num[np.ndarray, "D H W C"],
+        spacing: Sequence[float] | None,
+        source: str,
+    ) -> Num[np.ndarray, "D h w C"]:
+        """Prepares an image, or all slices of a volume.
+
+        Args:
+          values: numbers in the file's units; a single image is one slice.
+          spacing: mm from row to row and from column to column; None: the file does not know.
+          source: the file, for messages.
+
+        Returns:
+          uint8 or uint16; with a window or percentiles uint16.
+
+        Raises:
+          ValueError: if the values need a window, are no numbers in places, or the pixels have no
+            known size to resample from; it names the file.
+        """
+        ends = self.ends(values, source)
+        size = self.size(values.shape[1:3], spacing, source)
+        slices = [_resampled(one, size, order=1) for one in values]
+        if ends is not None:
+            return np.stack([_windowed(one, *ends) for one in slices])
+        return np.stack([_rounded(one, values.dtype) for one in slices])
+
+    def labels(
+        self,
+        values: Shaped[np.ndarray, "D H W *axes"],
+        spacing: Sequence[float] | None,
+        source: str,
+    ) -> Shaped[np.ndarray, "D h w *axes"]:
+        """Prepares a map of labels, or all slices of one, as the image they belong to.
+
+        Args:
+          values: of any type.
+          spacing: that of the image, as for `images`.
+          source: the file, for messages.
+
+        Returns:
+          Of the same type.
+
+        Raises:
+          ValueError: if the pixels have no known size to resample from; it names the file.
+        """
+        return resize_labels(values, self.size(values.shape[1:3], spacing, source))
+
+    def size(
+        self, size: Sequence[int], spacing: Sequence[float] | None, source: str
+    ) -> tuple[int, int]:
+        """The height and width that an image of a size and spacing is resampled to.
+
+        Raises:
+          ValueError: if the spacing is not known, but one is wanted; it names the file.
+        """
+        height, width = size
+        if not self.spacing:
+            return int(height), int(width)
+        if spacing is None:
+            raise ValueError(
+                f"{source} does not say how large its pixels are, so it cannot be resampled to "
+                f"{self.spacing[0]:g}x{self.spacing[1]:g} mm: leave data.spacing out, or give a "
+                "format that knows (NIfTI, NRRD, MetaImage, DICOM)."
+            )
+        scaled = (n * old / new for n, old, new in zip(size, spacing, self.spacing, strict=True))
+        height, width = (max(1, round(n)) for n in scaled)
+        return height, width
+
+    def ends(self, values: Num[np.ndarray, "..."], source: str) -> tuple[float, float] | None:
+        """The values of an image or volume that become 0 and 1; None: those of its type.
+
+        Raises:
+          ValueError: if they need a window, or there is a value that is no number; it names the
+            file.
+        """
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                f"{source} has values that are no finite numbers (NaN or infinity): replace them."
+            )
+        if self.window:
+            return self.window[0], self.window[1]
+        if self.percentiles:
+            low, high = np.percentile(values, self.percentiles)
+            return float(low), float(high)
+        if values.dtype not in (np.uint8, np.uint16):
+            raise ValueError(
+                f"{source} has {values.dtype} values, from {values.min(initial=0):g} to "
+                f"{values.max(initial=0):g}: say which of them become black and white, with "
+                "data.window=(low, high) in the file's units or data.percentiles=(1, 99)."
+            )
+        return None
+
+
+def resize_labels(
+    labels: Shaped[np.ndarray, "D H W *axes"], size: Sequence[int]
+) -> Shaped[np.ndarray, "D h w *axes"]:
+    """Labels of resampled images on another grid over the same area, each by the nearest pixel.
+
+    Args:
+      labels: of any type.
+      size: height and width of the result.
+
+    Returns:
+      Of the same type.
+    """
+    height, width = size
+    return np.stack([_resampled(one, (height, width), order=0) for one in labels])
+
+
+def are_square(spacing: Sequence[float]) -> bool:
+    """Whether pixels are as high as they are wide, to within 1 %."""
+    return abs(spacing[0] - spacing[1]) <= _EVEN * max(spacing)
+
+
+def _resampled(image: np.ndarray, size: tuple[int, int], order: int) -> np.ndarray:
+    """An image [H, W, ...] on another grid over the same area; float32 where interpolated."""
+    if image.shape[:2] == size:
+        return image
+    factors = [new / old for new, old in zip(size, image.shape, strict=False)]
+    factors += [1.0] * (image.ndim - 2)
+    image = image.astype(np.float32) if order else image
+    return scipy.ndimage.zoom(image, factors, order=order, mode="nearest", grid_mode=True)
+
+
+def _windowed(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    width = (high - low) or 1.0
+    share = np.clip((image.astype(np.float64) - low) / width, 0, 1)
+    return np.rint(share * _FULL).astype(np.uint16)
+
+
+def _rounded(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return image if image.dtype == dtype else np.rint(image).astype(dtype)
