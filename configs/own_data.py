@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.window = ()  # values that become 0 and 1, in the file's units; (): the type's
     config.data.percentiles = ()  # instead of a window, such as (1, 99) of each image or volume
     config.data.spacing = ()  # mm of rows and columns to resample to; (): as the files are
+    config.data.hdf5 = ()  # names of the data sets of images and masks in HDF5; (): the only one
     config.data.cache_dir = ""  # where the data set is built; "": <data.dir>/.tfds
     # "one" or "nan": what a class counts as that two maps lack; None: "nan" above two classes
     config.evaluation.absent = ml_collections.config_dict.placeholder(str)

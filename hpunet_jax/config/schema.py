@@ -69,6 +69,12 @@ _DATA = {
         high=1000,
         length=(0, 2),
     ),
+    "hdf5": Field(
+        str,
+        "files: names of the data sets of images and labels in HDF5; (): the only one",
+        (),
+        length=(0, 2),
+    ),
     "cache_dir": Field(str, 'own data: where it is built; "": `.tfds` in its folder', ""),
 }
 

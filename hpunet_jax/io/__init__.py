@@ -1,9 +1,16 @@
 """Any image file that a user has, read by one set of rules: the table in docs/data.md."""
 
-from hpunet_jax.io.image import Image, fit_channels
+from hpunet_jax.io.decode import decode_image, decode_labels
+from hpunet_jax.io.image import Image, Slices, fit_channels
 from hpunet_jax.io.listing import SUFFIXES, Listing, check_apart, find_images, is_clutter
 from hpunet_jax.io.preparation import Preparation, resize_labels
-from hpunet_jax.io.read import decode_image, decode_labels, read_bytes, read_image, read_labels
+from hpunet_jax.io.read import (
+    read_image,
+    read_label_slices,
+    read_labels,
+    read_slices,
+)
+from hpunet_jax.io.stored import read_bytes
 from hpunet_jax.io.write import write_labels
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "Image",
     "Listing",
     "Preparation",
+    "Slices",
     "check_apart",
     "decode_image",
     "decode_labels",
@@ -19,7 +27,9 @@ __all__ = [
     "is_clutter",
     "read_bytes",
     "read_image",
+    "read_label_slices",
     "read_labels",
+    "read_slices",
     "resize_labels",
     "write_labels",
 ]

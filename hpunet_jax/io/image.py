@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from hpunet_jax.io.volumes import Volume
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Image:
@@ -20,6 +22,35 @@ class Image:
     array: np.ndarray
     source: str
     turned: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slices:
+    """An image file or a volume as its slices.
+
+    Attributes:
+      array: an image: uint8 or uint16 [D, h, w, channels], prepared for a network, 1 (grey) or 3
+        (RGB) channels; labels: integers [D, H, W], as they are in the file.
+      source: the file or folder, for messages.
+      size: height and width in the file.
+      turned: whether the file said that it is to be turned or mirrored, which was done.
+      volume: the volume as it was read, whose geometry results get; None of a single picture.
+      values: of an image, the least and greatest value in the file's units.
+      ends: of an image, the values that became 0 and 1; None: 0 and the type's greatest.
+    """
+
+    array: np.ndarray
+    source: str
+    size: tuple[int, ...]
+    turned: bool = False
+    volume: Volume | None = None
+    values: tuple[float, float] = (0.0, 0.0)
+    ends: tuple[float, float] | None = None
+
+    @property
+    def spacing(self) -> tuple[float, float] | None:
+        """Mm from row to row and from column to column in the file; None: it does not know."""
+        return self.volume.pixel_spacing if self.volume else None
 
 
 def fit_channels(image: Image, channels: int) -> np.ndarray:

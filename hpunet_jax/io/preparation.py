@@ -28,11 +28,14 @@ class Preparation:
         or 16 bits, whose greatest becomes 1.
       spacing: mm from one row to the next and from one column to the next, to which images are
         resampled linearly, labels by the nearest pixel. (): they keep their pixels.
+      hdf5: names of the data sets of images and of labels in HDF5 files; (): the only one of three
+        axes.
     """
 
     window: tuple[float, ...] = ()
     percentiles: tuple[float, ...] = ()
     spacing: tuple[float, ...] = ()
+    hdf5: tuple[str, ...] = ()
 
     @classmethod
     @no_type_check
@@ -45,11 +48,12 @@ class Preparation:
         Raises:
           ValueError: it names the field that makes no sense.
         """
-        fields = {
-            field.name: tuple(map(float, (data or {}).get(field.name) or ()))
-            for field in dataclasses.fields(cls)
+        data = data or {}
+        numbers = {
+            name: tuple(map(float, data.get(name) or ()))
+            for name in ("window", "percentiles", "spacing")
         }
-        return cls(**fields)
+        return cls(**numbers, hdf5=tuple(data.get("hdf5") or ()))
 
     def __post_init__(self) -> None:
         """Checks the fields together."""
@@ -92,10 +96,14 @@ class Preparation:
         """
         ends = self.ends(values, source)
         size = self.size(values.shape[1:3], spacing, source)
-        slices = [_resampled(one, size, order=1) for one in values]
-        if ends is not None:
-            return np.stack([_windowed(one, *ends) for one in slices])
-        return np.stack([_rounded(one, values.dtype) for one in slices])
+        dtype = values.dtype if ends is None else np.uint16
+        if ends is None and size == values.shape[1:3]:
+            return values
+        prepared = np.empty((len(values), *size, values.shape[3]), dtype)
+        for one, out in zip(values, prepared, strict=True):
+            pixels = _resampled(one, size, order=1)
+            out[:] = np.rint(pixels if ends is None else _FULL * _share(pixels, *ends))
+        return prepared
 
     def labels(
         self,
@@ -164,6 +172,10 @@ class Preparation:
         return None
 
 
+AS_STORED = Preparation()
+"""Integers of 8 or 16 bits, 0 for black, on the file's own pixels."""
+
+
 def resize_labels(
     labels: Shaped[np.ndarray, "D H W *axes"], size: Sequence[int]
 ) -> Shaped[np.ndarray, "D h w *axes"]:
@@ -195,11 +207,7 @@ def _resampled(image: np.ndarray, size: tuple[int, int], order: int) -> np.ndarr
     return scipy.ndimage.zoom(image, factors, order=order, mode="nearest", grid_mode=True)
 
 
-def _windowed(image: np.ndarray, low: float, high: float) -> np.ndarray:
+def _share(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Where values lie between two ends, from 0 to 1."""
     width = (high - low) or 1.0
-    share = np.clip((image.astype(np.float64) - low) / width, 0, 1)
-    return np.rint(share * _FULL).astype(np.uint16)
-
-
-def _rounded(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return image if image.dtype == dtype else np.rint(image).astype(dtype)
+    return np.clip((image.astype(np.float64) - low) / width, 0, 1)

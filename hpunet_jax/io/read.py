@@ -1,25 +1,24 @@
-"""Reading images, and maps of labels, by one set of rules whatever the program and the format.
+"""Reading any file that a user has: the one door for images, maps of labels and volumes.
 
-docs/data.md has the rules as a table ("How image files are read"), tests/io/test_read.py a test for
-each row.
+A volume is its slices. Pictures are decoded from memory (`decode`), volumes with their geometry
+(`volumes`); either way the values become those of a network by the same `Preparation`.
 """
 
 import os
-import pathlib
 
-import numpy as np
-
-from hpunet_jax.io.image import Image
-from hpunet_jax.io.pictures import decode_picture
-from hpunet_jax.io.stored import Stored
-from hpunet_jax.io.tiff import decode_tiff, is_tiff
+from hpunet_jax.io.decode import decode_label_values, decode_values, whole_numbers
+from hpunet_jax.io.image import Image, Slices
+from hpunet_jax.io.preparation import AS_STORED, Preparation
+from hpunet_jax.io.stored import read_bytes
+from hpunet_jax.io.volumes import Volume, is_medical, read_volume
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
-    """Reads an image file.
+def read_image(path: str | os.PathLike[str], preparation: Preparation = AS_STORED) -> Image:
+    """Reads one image.
 
     Args:
-      path: a PNG, JPEG, TIFF, BMP or WebP file; the content decides which.
+      path: as for `read_slices`; a volume must have one slice.
+      preparation: as for `read_slices`.
 
     Returns:
       The image, uint8 or uint16 [H, W, 1 or 3].
@@ -28,14 +27,14 @@ def read_image(path: str | os.PathLike[str]) -> Image:
       ValueError: if the file is damaged or no such image; the message names it and says which.
       OSError: if it cannot be read at all.
     """
-    return decode_image(read_bytes(path), os.fspath(path))
+    return _only(read_slices(path, preparation))
 
 
 def read_labels(path: str | os.PathLike[str]) -> Image:
-    """Reads an image file whose values are classes or instances.
+    """Reads one map of classes or instances.
 
     Args:
-      path: as for `read_image`, but compressed without loss.
+      path: as for `read_slices`, but compressed without loss.
 
     Returns:
       The labels, integers [H, W].
@@ -44,114 +43,81 @@ def read_labels(path: str | os.PathLike[str]) -> Image:
       ValueError: if the file is damaged or no such image; the message names it and says which.
       OSError: if it cannot be read at all.
     """
-    return decode_labels(read_bytes(path), os.fspath(path))
+    return _only(read_label_slices(path))
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file.
-
-    Raises:
-      FileNotFoundError, PermissionError: with a sentence that names the file.
-    """
-    try:
-        return pathlib.Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} does not exist.") from error
-    except PermissionError as error:
-        raise PermissionError(f"{path} may not be read by this user: change its rights.") from error
-
-
-def decode_image(data: bytes, name: str) -> Image:
-    """Decodes an image: `read_image` of what has been read already.
-
-    Values of fewer than 8 bits are stretched to 8, those of 9 to 15 bits to 16. Palettes become
-    RGB, or grey where all their colours are grey. A transparency must be opaque everywhere, and is
-    left out.
+def read_slices(
+    path: str | os.PathLike[str],
+    preparation: Preparation = AS_STORED,
+    name: str | None = None,
+) -> Slices:
+    """Reads an image, or all slices of a volume, and prepares it for a network.
 
     Args:
-      data: the content of the file.
-      name: the file, for messages.
+      path: a PNG, JPEG, TIFF, BMP or WebP file, whose content decides which; a NIfTI, NRRD,
+        MetaImage, DICOM or HDF5 file, which its suffix says; or the folder of a DICOM series.
+      preparation: window and spacing.
+      name: the file, for messages; None: its path.
 
     Returns:
-      As `read_image`.
+      The slices, uint8 or uint16 [D, h, w, 1 or 3].
 
     Raises:
-      ValueError: as `read_image`.
+      ValueError: if the file is damaged or no such image, or cannot be prepared; the message names
+        it and says why.
+      OSError: if it cannot be read at all.
     """
-    stored = _decode(data, name)
-    if not stored.bits:
-        raise ValueError(
-            f"{name} has {stored.pixels.dtype} values: expected unsigned integers of up to 16 "
-            "bits; rescale them to 0 to 65535 and save them with 16 bits."
-        )
-    pixels = _stretch(stored) if stored.palette is None else _coloured(stored, name)
-    return Image(pixels if pixels.ndim == 3 else pixels[..., None], name, stored.turned)
+    source = os.fspath(path) if name is None else name
+    if is_medical(path):
+        volume = read_volume(path, preparation.hdf5[0] if preparation.hdf5 else None)
+        values, turned = volume.array[..., None], False
+    else:
+        raw = bool(preparation.window or preparation.percentiles)
+        values, turned = decode_values(read_bytes(path), source, stretch=not raw)
+        volume = Volume(values[..., 0], os.fspath(path)) if len(values) > 1 else None
+    spacing = volume.pixel_spacing if volume else None
+    array = preparation.images(values, spacing, source)
+    return Slices(
+        array=array,
+        source=source,
+        size=values.shape[1:3],
+        turned=turned,
+        volume=volume,
+        values=(float(values.min()), float(values.max())),
+        ends=preparation.ends(values, source),
+    )
 
 
-def decode_labels(data: bytes, name: str) -> Image:
-    """Decodes a map of labels: `read_labels` of what has been read already.
-
-    The value is the label, however few bits it has. Of a palette it is the index, as in PASCAL VOC,
-    unless all colours are grey: then it is the grey value. Grey values stored as RGB are read, true
-    colours are refused. Floating-point values must be whole numbers.
+def read_label_slices(
+    path: str | os.PathLike[str], dataset: str | None = None, name: str | None = None
+) -> Slices:
+    """Reads a map of classes or instances, or all slices of a volume of them, as they are.
 
     Args:
-      data: the content of the file.
-      name: the file, for messages.
+      path: as for `read_slices`, but compressed without loss.
+      dataset: of HDF5, the data set in the file; None: the only one of three axes.
+      name: the file, for messages; None: its path.
 
     Returns:
-      As `read_labels`.
+      The slices, integers [D, H, W].
 
     Raises:
-      ValueError: as `read_labels`.
+      ValueError: if the file is damaged or no such map; the message names it and says why.
+      OSError: if it cannot be read at all.
     """
-    stored = _decode(data, name)
-    if stored.lossy:
+    source = os.fspath(path) if name is None else name
+    if is_medical(path):
+        volume = read_volume(path, dataset)
+        labels, turned = whole_numbers(volume.array, source), False
+    else:
+        labels, turned = decode_label_values(read_bytes(path), source)
+        volume = Volume(labels, os.fspath(path)) if len(labels) > 1 else None
+    return Slices(labels, source, labels.shape[1:], turned, volume)
+
+
+def _only(slices: Slices) -> Image:
+    if len(slices.array) > 1:
         raise ValueError(
-            f"{name} holds no labels that can be trusted: JPEG changes values; save it as PNG."
+            f"{slices.source} is a volume of {len(slices.array)} slices: expected one image."
         )
-    pixels = stored.pixels
-    if stored.palette is not None and _is_grey(stored):
-        pixels = stored.palette[pixels, 0]
-    if pixels.ndim == 3:
-        if (pixels != pixels[..., :1]).any():
-            raise ValueError(
-                f"{name} has colours: expected grey values, whose value is the label, or a palette."
-            )
-        pixels = pixels[..., 0]
-    if not np.issubdtype(pixels.dtype, np.integer):
-        whole = pixels.astype(np.int64) if np.isfinite(pixels).all() else pixels
-        if (whole != pixels).any() or whole is pixels:
-            raise ValueError(f"{name} has values that are no whole numbers, and so no labels.")
-        pixels = whole
-    return Image(pixels, name, stored.turned)
-
-
-def _decode(data: bytes, name: str) -> Stored:
-    if not data:
-        raise ValueError(f"{name} is empty: it has 0 bytes.")
-    try:
-        return decode_tiff(data, name) if is_tiff(data) else decode_picture(data, name)
-    except MemoryError as error:
-        raise ValueError(f"{name} needs more memory to be unpacked than there is.") from error
-
-
-def _stretch(stored: Stored) -> np.ndarray:
-    """Values whose greatest is that of 8 or 16 bits."""
-    greatest = 255 if stored.bits <= 8 else 65535
-    if 2**stored.bits - 1 == greatest:
-        return stored.pixels
-    stretched = stored.pixels.astype(np.uint32) * greatest // (2**stored.bits - 1)
-    return stretched.astype(np.uint8 if greatest == 255 else np.uint16)
-
-
-def _coloured(stored: Stored, name: str) -> np.ndarray:
-    colours = stored.palette[stored.pixels]
-    if (colours[..., 3] != 255).any():
-        raise ValueError(f"{name} is transparent in places: save it without transparency.")
-    return colours[..., 0] if _is_grey(stored) else colours[..., :3]
-
-
-def _is_grey(stored: Stored) -> bool:
-    used = stored.palette[np.unique(stored.pixels), :3]
-    return bool((used == used[:, :1]).all())
+    return Image(slices.array[0], slices.source, slices.turned)

@@ -1,5 +1,7 @@
 """What a decoder finds in a file, before anything is said about what the values mean."""
 
+import os
+import pathlib
 from typing import NamedTuple
 
 import numpy as np
@@ -73,3 +75,17 @@ def check_size(height: int, width: int, name: str) -> None:
             f"{name} has {height:,}x{width:,} pixels, more than the {MOST_PIXELS:,} that are read "
             "at once: cut it into parts, or scale it down."
         )
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file.
+
+    Raises:
+      FileNotFoundError, PermissionError: with a sentence that names the file.
+    """
+    try:
+        return pathlib.Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist.") from error
+    except PermissionError as error:
+        raise PermissionError(f"{path} may not be read by this user: change its rights.") from error

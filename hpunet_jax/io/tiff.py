@@ -4,8 +4,8 @@ A file is decoded from memory, so that errors of the disk or of rights cannot be
 """
 
 import io
-import math
 import struct
+from collections.abc import Iterable
 
 import numpy as np
 import tifffile
@@ -31,29 +31,27 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in _SIGNATURES
 
 
-def decode_tiff(data: bytes, name: str) -> Stored:
-    """Decodes a TIFF file of one page.
+def decode_tiff(data: bytes, name: str) -> list[Stored]:
+    """Decodes the pages of a TIFF file, which must be alike: several are the slices of a volume.
 
     Args:
       data: the content of the file.
       name: the file, for messages.
 
     Returns:
-      Its values: white is the greatest, also where the file says that white is 0.
+      The values of each page: white is the greatest, also where the file says that white is 0.
 
     Raises:
-      ValueError: the file is damaged, has several pages, is too large or transparent, or there is
-        no decoder for it. It names the file and the reason.
+      ValueError: the file is damaged, has pages of several kinds, is too large or transparent, or
+        there is no decoder for it. It names the file and the reason.
     """
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = _only_page(file, name)
+            series = _only_series(file, name)
+            page = series.keyframe
             _check_kind(page, name)
-            _check_whole(page, len(data), name)
-            pixels = page.asarray()
-            if page.axes == "SYX":
-                pixels = np.moveaxis(pixels, 0, -1)
-            return _as_stored(page, pixels, name)
+            _check_whole(series, len(data), name)
+            return [_as_stored(page, pixels, name) for pixels in _pages(series, name)]
     except _Refused as error:
         raise ValueError(str(error)) from error
     except _DAMAGE as error:
@@ -64,20 +62,35 @@ class _Refused(Exception):
     """The file is whole, but not what can be read here."""
 
 
-def _only_page(file: tifffile.TiffFile, name: str) -> tifffile.TiffPage:
-    series = [one for one in file.series if not one.keyframe.is_reduced]  # no previews
+def _only_series(file: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
+    """The pages of the file, without previews."""
+    series = [one for one in file.series if not one.keyframe.is_reduced]
     if not series:
         raise tifffile.TiffFileError("it has no image")
-    # Axes that are neither height nor width nor colours: pages, time, depth.
-    images = sum(
-        math.prod(n for n, axis in zip(one.shape, one.axes, strict=True) if axis not in "YXS")
-        for one in series
-    )
-    if images > 1:
+    if len(series) > 1:
         raise _Refused(
-            f"{name} has {images} pages: expected one image; save each page as a file of its own."
+            f"{name} has {len(series)} pages of different sizes or types: expected one image, or "
+            "slices of one size; save each page as a file of its own."
         )
-    return series[0].keyframe
+    return series[0]
+
+
+def _pages(series: tifffile.TiffPageSeries, name: str) -> Iterable[np.ndarray]:
+    """The pages [H, W] or [H, W, colours]; one series has axes such as ZYX, YXS or SYX."""
+    planes = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if n > 1}
+    planes = {axis: n for axis, n in planes.items() if axis not in "YXS"}
+    if len(planes) > 1 or "C" in planes:
+        shown = ", ".join(f"{n} along {axis}" for axis, n in planes.items())
+        raise _Refused(
+            f"{name} has pages of several meanings ({shown}): expected one image, or the slices of "
+            "a volume along one axis."
+        )
+    page = series.keyframe
+    pixels = series.asarray() if planes else page.asarray()
+    order = series.axes if planes else page.axes
+    front = [order.index(axis) for axis in order if axis not in "YXS"]
+    pixels = pixels.transpose(*front, *(order.index(axis) for axis in "YXS" if axis in order))
+    return pixels.reshape(-1, *pixels.shape[len(front) :])
 
 
 def _check_kind(page: tifffile.TiffPage, name: str) -> None:
@@ -104,13 +117,17 @@ def _check_kind(page: tifffile.TiffPage, name: str) -> None:
         raise _Refused(str(error)) from error
 
 
-def _check_whole(page: tifffile.TiffPage, size: int, name: str) -> None:
+def _check_whole(series: tifffile.TiffPageSeries, size: int, name: str) -> None:
     """Some decoders fill up what is missing."""
     ends = [
         offset + count
+        for page in series.pages
+        if page is not None
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
         if count
     ]
+    if series.dataoffset is not None and len(series.pages) > 1:  # one block of all pages
+        ends.append(series.dataoffset + series.nbytes)
     if max(ends, default=0) > size:
         raise tifffile.TiffFileError(f"it has {size} bytes, and should have {max(ends)}")
 

@@ -24,8 +24,9 @@ from jaxtyping import Integer, Num
 from hpunet_jax.files import write_aside
 from hpunet_jax.io.listing import is_clutter
 
-_ITK = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+_ITK = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 _TIFF, _HDF5 = (".tif", ".tiff"), (".h5", ".hdf5")
+MEDICAL = (*_ITK, *_HDF5)
 WRITTEN = (".nii", ".nii.gz", ".nrrd", ".mha", *_TIFF)
 _MOST_UNEVEN = 0.01  # of the distance of two slices; positions are rounded in files
 
@@ -48,6 +49,21 @@ class Volume:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+    @property
+    def located(self) -> bool:
+        """Whether the file knows a geometry."""
+        return suffix_of(self.source) not in (*_TIFF, *_HDF5)
+
+    @property
+    def pixel_spacing(self) -> tuple[float, float] | None:
+        """Mm from row to row and from column to column; None where the file does not know."""
+        return (self.spacing[1], self.spacing[0]) if self.located else None
+
+
+def is_medical(path: str | os.PathLike[str]) -> bool:
+    """Whether a name is that of a volume, and of nothing else: all but TIFF."""
+    return suffix_of(path) in MEDICAL or pathlib.Path(path).is_dir()
 
 
 def is_volume(path: str | os.PathLike[str]) -> bool:
@@ -138,6 +154,10 @@ def write_volume(
 
 
 def _from_itk(image: sitk.Image, path: pathlib.Path) -> Volume:
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    elif image.GetDimension() == 2 and image.GetNumberOfComponentsPerPixel() == 1:
+        image = sitk.JoinSeries(image)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise ValueError(
             f"{path} has {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} "
@@ -258,14 +278,17 @@ def _read_hdf5(path: pathlib.Path, dataset: str | None) -> np.ndarray:
             file.visititems(
                 lambda name, item: (
                     names.append(name)
-                    if isinstance(item, h5py.Dataset) and item.ndim == 3
+                    if isinstance(item, h5py.Dataset)
+                    and item.ndim == 3
+                    and item.dtype.kind in "uifb"
                     else None
                 )
             )
             chosen = [dataset] if dataset is not None else names
             if len(chosen) != 1 or chosen[0] not in names:
                 raise KeyError(", ".join(names) or "none")
-            return file[chosen[0]][()]
+            values = file[chosen[0]][()]
+            return values.astype(np.uint8) if values.dtype == bool else values
     except KeyError as error:
         wanted = f"no data set {dataset!r} of three axes" if dataset else "not one data set"
         raise ValueError(

@@ -138,9 +138,9 @@ def test_what_is_no_volume_is_named(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"notes\.txt is no volume: expected \.nii"):
         read_volume(tmp_path / "notes.txt")
-    sitk.WriteImage(sitk.GetImageFromArray(CT[0]), str(tmp_path / "slice.mha"))
-    with pytest.raises(ValueError, match=r"slice\.mha has 2 axes and 1 values a voxel"):
-        read_volume(tmp_path / "slice.mha")
+    sitk.WriteImage(sitk.GetImageFromArray(CT, isVector=True), str(tmp_path / "colours.mha"))
+    with pytest.raises(ValueError, match=r"colours\.mha has 2 axes and 5 values a voxel"):
+        read_volume(tmp_path / "colours.mha")
     sitk.WriteImage(itk_image(), str(tmp_path / "ct.mha"))
     volume = read_volume(tmp_path / "ct.mha")
     for name, labels, words in (
