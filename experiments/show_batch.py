@@ -30,7 +30,11 @@ def main(_) -> None:
     builder = pipeline.open_data_set(config)
     seed = config.training.seed
     batches = pipeline.train_batches(
-        builder, split=_SPLIT.value, batch_size=_EXAMPLES.value, seed=seed
+        builder,
+        split=_SPLIT.value,
+        batch_size=_EXAMPLES.value,
+        seed=seed,
+        windows=pipeline.Windows.from_config(config),
     )
     examples = next(batches)
     draw_batch = jax.jit(build_draw_batch(config))

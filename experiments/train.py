@@ -54,6 +54,7 @@ def main(_) -> None:
             start_step=start_step,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
+            windows=pipeline.Windows.from_config(config),
         )
 
     step = int(train(config, workdir, batches_from).step)

@@ -5,9 +5,12 @@ section `data.augmentation` of their configs.
 """
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, no_type_check
+
+import numpy as np
 
 from hpunet_jax.fields import Number, Section, fields_of, ranged
 
@@ -72,6 +75,22 @@ class Augmentation:
                 "data.augmentation.quarter_turns needs a square crop, but data.crop is "
                 f"{self.crop}: turn it off, or change the crop."
             )
+
+    def reach(self) -> tuple[int, int]:
+        """Height and width of what a crop looks at: the source beyond it need not be there.
+
+        Elastic displacements have no bound; twice their standard deviation is provided for.
+        """
+        h, w = (max(self.crop),) * 2 if self.quarter_turns else self.crop
+        angle = np.deg2rad(np.linspace(0, min(self.rotation, 90), 91))
+        cos, sin = np.cos(angle), np.sin(angle)
+        # the corners' coordinates by the matrix of `warp.affine`, of either sign of the shear
+        down = ((cos + sin * self.shear) * h + sin * w).max()
+        across = ((sin + cos * self.shear) * h + cos * w).max()
+        beyond = 2 * np.broadcast_to(self.translate, 2) + 4 * self.elastic
+        extents = np.array([down, across]) / self.scale[0] + beyond
+        height, width = (math.ceil(round(extent, 6)) for extent in extents)
+        return height, width
 
     @classmethod
     def from_config(cls, config: Section, crop: tuple[int, int]) -> "Augmentation":

@@ -33,7 +33,7 @@ _DATA = {
     "num_ids": Field(int, "labels that instances are mapped to at random", None, 1, 1024),
     "size": Field(
         int,
-        "own data: height and width that all images are cropped or padded to; (): they have one",
+        "own data: height and width that all images are cropped or padded to; (): they stay",
         (),
         **_SIDE,
         length=(0, 2),
@@ -74,6 +74,15 @@ _DATA = {
         "files: names of the data sets of images and labels in HDF5; (): the only one",
         (),
         length=(0, 2),
+    ),
+    "whole_images": Field(
+        bool,
+        "own data: training crops come from anywhere in an image of any size, whole images are "
+        "evaluated; False: only centre crops",
+        False,
+    ),
+    "foreground_share": Field(
+        float, "whole_images: share of the crops with a marked pixel in them", 1 / 3, low=0, high=1
     ),
     "cache_dir": Field(str, 'own data: where it is built; "": `.tfds` in its folder', ""),
 }

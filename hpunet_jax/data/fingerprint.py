@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +39,15 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
         found = 0
         for example in numpy_batches(encoded_dataset(builder, split), builder):
             for name, value in sorted(example.items()):
-                stored = value if isinstance(value, bytes) else np.asarray(value).tobytes()
+                stored = _stored(value)
                 hashed.update(f"{split} {found} {name} {len(stored)} ".encode() + stored)
             found += 1
         check_count(builder, split, found, info.num_examples)
     return hashed.hexdigest()[:16]
+
+
+def _stored(value: Any) -> bytes:
+    """The bytes of a feature; one of unknown size is stored as several."""
+    if isinstance(value, dict):
+        return b"".join(_stored(part) for _, part in sorted(value.items()))
+    return value if isinstance(value, bytes) else np.asarray(value).tobytes()

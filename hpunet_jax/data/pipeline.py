@@ -3,12 +3,13 @@
 The order of the training examples is a stateless function of (seed, step): each epoch is the
 permutation drawn from (seed, epoch), and batch `s` holds positions `s * batch_size` onwards of
 the endless sequence of epochs. Starting at a later step therefore costs nothing, and a resumed
-run sees exactly what the uninterrupted one would have seen.
+run sees exactly what the uninterrupted one would have seen. So are the windows that are cut out of
+images of any size (windows.py).
 """
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import ml_collections
 import numpy as np
@@ -25,6 +26,7 @@ from hpunet_jax.data.reading import (
     numpy_batches,
 )
 from hpunet_jax.data.tensorflow import tf, tfds
+from hpunet_jax.data.windows import Windows
 
 _PIECE = 1 << 15  # examples whose order is handed to TensorFlow at once
 
@@ -89,7 +91,14 @@ def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBu
             f"model.num_classes is {config.model.num_classes}, but the masks of {name} have the "
             f"classes 0 to {num_classes - 1}: set --config.model.num_classes={num_classes}."
         )
+    if config.data.get("whole_images", False):
+        return
     crop = tuple(config.data.crop)
+    if None in size and config.data.name == "own_data":
+        raise ValueError(
+            f"the images of {name} have several sizes, but data.whole_images is off, so that all "
+            "must have one: set --config.data.whole_images=True, or data.size to crop or pad them."
+        )
     if None not in size and np.any(np.greater(crop, size)):
         raise ValueError(
             f"data.crop is {crop}, but the images of {name} are {size[0]}x{size[1]}: choose a "
@@ -128,6 +137,7 @@ def train_batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
+    windows: Windows | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless shuffled batches; every epoch holds each example once.
 
@@ -143,6 +153,7 @@ def train_batches(
       start_step: the iterator starts at this batch (counted from 0) of the endless sequence.
       process_index: which of the `process_count` equal parts of each batch to return.
       process_count: number of processes that share a batch.
+      windows: what to cut out of images of any size; None: examples as they are.
 
     Returns:
       An iterator over dictionaries of arrays [batch_size / process_count, ...], one for each
@@ -174,14 +185,18 @@ def train_batches(
     encoded = encoded_examples(builder, split)
     decode = decoder(builder)
 
+    def example(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        return decode(tf.nest.map_structure(lambda stored: stored[index], encoded))
+
     def read(first_step: int, num_steps: int) -> Iterator[dict[str, np.ndarray]]:
         steps = np.arange(first_step, first_step + num_steps, dtype=np.int64)
-        order = example_order(size, seed, steps[:, None] * batch_size + in_batch)
-        dataset = tf.data.Dataset.from_tensor_slices(order.ravel()).map(
-            lambda index: decode({name: value[index] for name, value in encoded.items()}),
-            num_parallel_calls=num_threads(),
-            deterministic=True,
-        )
+        order = example_order(size, seed, steps[:, None] * batch_size + in_batch).ravel()
+        if windows is None:
+            dataset = _map(tf.data.Dataset.from_tensor_slices(order), example)
+        else:
+            draws = windows.draws(seed, steps, batch_size)[:, in_batch].reshape(len(order), -1)
+            dataset = tf.data.Dataset.from_tensor_slices((order, draws))
+            dataset = _map(dataset, lambda index, draw: windows.cut(example(index), draw))
         return numpy_batches(dataset.batch(rows, drop_remainder=True), builder)
 
     # The order is handed to TensorFlow in pieces, and not by a Python generator that its threads
@@ -189,6 +204,10 @@ def train_batches(
     num_steps = max(1, _PIECE // batch_size)
     pieces = (read(first, num_steps) for first in itertools.count(start_step, num_steps))
     return (batch for piece in pieces for batch in piece)
+
+
+def _map(dataset: tf.data.Dataset, function: Callable[..., dict]) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=num_threads(), deterministic=True)
 
 
 def example_order(
@@ -237,8 +256,8 @@ def eval_batches(
     count = num_examples(builder, split)
     count = count if limit is None else min(count, limit)
     dataset = encoded_dataset(builder, split).take(count)
-    dataset = dataset.map(decoder(builder), num_parallel_calls=num_threads(), deterministic=True)
-    return _all_of(numpy_batches(dataset.batch(batch_size), builder), builder, split, count)
+    dataset = _map(dataset, decoder(builder)).batch(batch_size)
+    return _all_of(numpy_batches(dataset, builder), builder, split, count)
 
 
 def _all_of(

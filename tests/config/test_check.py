@@ -32,6 +32,7 @@ ZERO_HAS_A_MEANING = {
     *(
         "data.bits",
         "data.foreground",
+        "data.foreground_share",
         "objective.decay",
         "objective.rate",
         "objective.beta",

@@ -41,7 +41,8 @@ class OwnDataConfig(tfds.core.BuilderConfig):
     """What a data set looks like.
 
     Attributes:
-      size: height and width that images are cropped or padded to.
+      size: height and width of all images, to which they are cropped or padded; (): they have
+        several sizes.
       channels: 1 or 3.
       bits: 8 or 16.
       graders: numbers of all graders.
@@ -49,7 +50,7 @@ class OwnDataConfig(tfds.core.BuilderConfig):
       foreground: what a mask's 255 means, as for `classes_of`; 0: nobody has said so.
     """
 
-    size: tuple[int, int] = (0, 0)
+    size: tuple[int, ...] = ()
     channels: int = 1
     bits: int = 8
     graders: tuple[int, ...] = ()
@@ -71,15 +72,16 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
                 "programs do so for configs with data.name='own_data' and data.dir=<folder>."
             )
         dtype = np.uint16 if config.bits == 16 else np.uint8
+        size = config.size or (None, None)
         return self.dataset_info_from_configs(
             description=self.__doc__,
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(
-                        shape=(*config.size, config.channels), dtype=dtype, encoding_format="png"
+                        shape=(*size, config.channels), dtype=dtype, encoding_format="png"
                     ),
                     "masks": tfds.features.Tensor(
-                        shape=(*config.size, len(config.graders)), dtype=np.uint8, encoding="zlib"
+                        shape=(*size, len(config.graders)), dtype=np.uint8, encoding="zlib"
                     ),
                     "id": tfds.features.Text(),
                 }
@@ -103,8 +105,8 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
             yield (
                 crop.id,
                 {
-                    "image": fit(image, config.size, 0),
-                    "masks": fit(masks, config.size, IGNORED),
+                    "image": fit(image, config.size or image.shape[:2], 0),
+                    "masks": fit(masks, config.size or image.shape[:2], IGNORED),
                     "id": crop.id,
                 },
             )
@@ -122,7 +124,7 @@ def load(
     Args:
       folder: holds train, val and test (or some of them), each with images and gt.
       size: height and width to crop or pad all images to (padding is ignored in the masks); None:
-        all images must have one size.
+        each keeps its own.
       bits: 8 or 16, that all images must have; None: as most of them.
       cache: where the data set is built; None: the folder `.tfds` in `folder`.
       foreground: what a mask's 255 means, as for `check`.
@@ -220,7 +222,7 @@ def _checked(
         )
     return OwnDataConfig(
         name=name,
-        size=report.size,
+        size=report.size or (),
         channels=report.channels,
         bits=report.bits,
         graders=tuple(report.graders),

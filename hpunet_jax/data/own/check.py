@@ -34,7 +34,7 @@ def check(
 
     Args:
       folder: holds train, val and test, or some of them.
-      size: height and width to crop or pad all images to; None: they must have one size.
+      size: height and width to crop or pad all images to; None: they keep their own.
       bits: 8 or 16, that all images must have; None: as most of them.
       num_classes: classes must be less than this; None: any.
       foreground: 255 if that is the object in masks of 0 and 255, so that it becomes class 1; 1 if
@@ -65,11 +65,9 @@ def check(
     channels, usual_bits = _most_common([look.kind for look in readable], (1, 8))
     kind = channels, bits or usual_bits
     problems += [_other_kind(look, kind) for look in readable if look.kind != kind]
-    sizes = [look.size for look in readable]
-    usual_size = _most_common(sizes, (0, 0))
-    if size is None:
-        problems += [_other_size(look, usual_size) for look in readable if look.size != usual_size]
-        size = usual_size if len(set(sizes)) == 1 else None
+    sizes = {look.size for look in readable}
+    if size is None and len(sizes) == 1:
+        (size,) = sizes
     problems += mask_problems(readable, num_classes, foreground) + image_problems(parts)
     classes = {v for look in readable for mask in look.masks.values() for v in mask.classes}
     return DataReport(
@@ -107,15 +105,6 @@ def _other_kind(look: Look, kind: tuple[int, int]) -> Problem:
         "set."
     )
     return Problem("image of another kind", text)
-
-
-def _other_size(look: Look, usual: tuple[int, int]) -> Problem:
-    text = (
-        f"{look.name} has {_shown(look.size)} pixels, most others {_shown(usual)}; batches need "
-        "one size. Resample it, or set data.size (here --size) to crop or pad all images to one "
-        "size."
-    )
-    return Problem("image of another size", text)
 
 
 def _count(found: Sequence[Look]) -> PartReport:

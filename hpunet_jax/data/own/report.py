@@ -103,8 +103,8 @@ class DataReport:
             return "Mend or remove these files, then check again; training would refuse them."
         if not self.ready:
             return "Not ready for training: there is no folder train with images in it."
-        size = "x".join(map(str, self.size or ()))
+        size = "x".join(map(str, self.size)) if self.size else "several sizes"
         return (
             f"Ready for training: images of {size}, --config.model.num_classes={self.num_classes} "
-            f"--config.model.image_channels={self.channels}, data.crop not larger than {size}."
+            f"--config.model.image_channels={self.channels}."
         )

@@ -55,7 +55,6 @@ BAD = {
     "unreadable image": ("train/images/b.png", b"nothing"),
     "unreadable mask": ("train/gt/a_l3.png", b"\x89PNG\r\n\x1a\n"),
     "mask of another size than its image": ("train/gt/b_l0.png", np.zeros((12, 11), np.uint8)),
-    "image of another size": ("test/images/c.png", np.zeros((10, 12, 3), np.uint8)),
     "image of another kind": ("test/images/b.png", np.zeros((12, 10), np.uint16)),
     "image to be ignored altogether": ("test/gt/b_l0.png", np.full((12, 10), 255, np.uint8)),
     "file missing or out of place": ("train/gt/d_l0.png", np.zeros((12, 10), np.uint8)),
@@ -70,8 +69,6 @@ def test_each_bad_file_is_named(folder, kind):
         (folder / name).write_bytes(content)
     else:
         save(folder / name, content)
-    if kind == "image of another size":
-        save(folder / "test/gt/c_l0.png", np.zeros((10, 12), np.uint8))
     found = kinds(check(folder, num_classes=3))
     assert list(found) == [kind]
     named = {
@@ -92,10 +89,12 @@ def test_8_bits_where_16_were_promised_are_named(folder):
         check(folder, bits=12)
 
 
-def test_other_sizes_are_no_problem_once_a_size_is_given(folder):
+def test_images_of_several_sizes_are_no_problem(folder):
     save(folder / "test/images/c.png", np.zeros((10, 12, 3), np.uint8))
     save(folder / "test/gt/c_l0.png", np.ones((10, 12), np.uint8))
-    assert "--size" in kinds(check(folder))["image of another size"]
+    report = check(folder)
+    assert (report.problems, report.size) == ([], None)
+    assert "Ready for training: images of several sizes" in report.to_text()
     report = check(folder, size=(8, 8))
     assert report.problems == []
     assert report.size == (8, 8)
