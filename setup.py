@@ -93,6 +93,7 @@ setup(
         "gpu": [*DATA, "jax[cuda13]>=0.10,<0.13"],
         "tpu": [*DATA, *BUCKETS, "jax[tpu]>=0.10,<0.13"],
         "app": ["starlette>=0.40", "uvicorn>=0.30"],
+        "onnx": ["onnx>=1.17"],
         "docs": ["mkdocs-gen-files>=0.5", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27"],
         # Newer pytests do not tell pytest-xdist 3.8 which tests belong to one process.
         "dev": [
@@ -104,6 +105,8 @@ setup(
             "httpx2>=2",  # Starlette's test client
             "hypothesis>=6.100",
             "moto[s3]>=5.1",
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
             "playwright>=1.45",
             "pytest>=8,<9.2",
             "pytest-xdist>=3.6",

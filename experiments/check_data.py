@@ -37,11 +37,11 @@ def main(_) -> None:
             check_apart(_JSON.value, pathlib.Path(_DIR.value) / part)
     report = check(
         _DIR.value,
-        size=_parse_size("size", _SIZE.value),
+        size=program.parse_size("size", _SIZE.value),
         bits=_BITS.value,
         num_classes=_CLASSES.value,
         foreground=_FOREGROUND.value,
-        crop=_parse_size("crop", _CROP.value),
+        crop=program.parse_size("crop", _CROP.value),
     )
     print(report.to_text(), end="")
     if _JSON.value:
@@ -49,20 +49,6 @@ def main(_) -> None:
             path.write_text(report.to_json(), encoding="utf-8")
     if not report.ready:
         sys.exit(1)
-
-
-def _parse_size(flag: str, values: list[str] | None) -> tuple[int, int] | None:
-    if values is None:
-        return None
-    try:
-        height, width = map(int, values)
-    except ValueError as error:
-        raise ValueError(
-            f"--{flag} is {','.join(values)}; expected height and width, such as 256,256."
-        ) from error
-    if height < 1 or width < 1:
-        raise ValueError(f"--{flag} is {height},{width}; expected positive numbers.")
-    return height, width
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """Writes a trained network as one small file, for sampling elsewhere.
 
     python -m experiments.export --workdir=runs/demo --out=my_model.npz
+    python -m experiments.export --workdir=runs/demo --out=my_model.zip --format=onnx --size=128,128
 
-It holds the newest checkpoint's parameters and config, and is read by `hpunet_jax.load` (or any
+The .npz file holds a checkpoint's parameters and config, and is read by `hpunet_jax.load` (or any
 program's --workdir) like the work directory itself; training cannot go on from it. The models in
 hpunet_jax/pretrained were written so; `hpunet_jax.load("pretrained/<name>")` finds them.
+
+With --format=stablehlo or onnx the network itself leaves Python: two functions, encode and decode,
+for images of one size, see hpunet_jax/inference/portable.py and docs/portable.md.
 """
 
 import pathlib
@@ -14,19 +18,34 @@ from absl import flags
 import hpunet_jax
 from experiments import program
 from hpunet_jax.checkpoints import write_model
+from hpunet_jax.inference.portable import FORMATS, export_model, write_portable
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
-_OUT = flags.DEFINE_string("out", None, "The file to write, ending in .npz.")
+_OUT = flags.DEFINE_string("out", None, "The file to write: .npz, or .zip of other formats.")
+_FORMAT = flags.DEFINE_enum("format", "npz", ("npz", *FORMATS), "What to write.")
+_SIZE = flags.DEFINE_list(
+    "size", None, "Of stablehlo and onnx: height,width of the images. Default: as in training."
+)
 flags.mark_flags_as_required(["workdir", "out"])
 
 
 def main(_) -> None:
     out = pathlib.Path(_OUT.value)
-    if out.suffix != ".npz":
-        raise ValueError(f"--out={out} must end in .npz.")
+    suffix = ".npz" if _FORMAT.value == "npz" else ".zip"
+    if out.suffix != suffix:
+        raise ValueError(f"--out={out} must end in {suffix} with --format={_FORMAT.value}.")
+    if out.exists():
+        raise ValueError(f"--out={out} is there already; name another file or remove it.")
+    size = program.parse_size("size", _SIZE.value)
+    if size is not None and _FORMAT.value == "npz":
+        raise ValueError("--size belongs to --format=stablehlo or onnx; .npz takes any size.")
     model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
-    write_model(out, model.params, model.config)
+    if _FORMAT.value == "npz":
+        write_model(out, model.params, model.config)
+    else:
+        size = size or tuple(model.config.data.crop)
+        write_portable(out, export_model(model, size, _FORMAT.value))
     print(f"model: {out}, {out.stat().st_size / 1e6:.1f} MB")
 
 

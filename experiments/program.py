@@ -112,6 +112,21 @@ def _named_field(message: str, config: ml_collections.ConfigDict | None) -> str:
     return f"--config.{field} must be {expected}, not {value!r}."
 
 
+def parse_size(flag: str, values: list[str] | None) -> tuple[int, int] | None:
+    """Height and width from a list flag; None if it was not given."""
+    if values is None:
+        return None
+    try:
+        height, width = map(int, values)
+    except ValueError as error:
+        raise ValueError(
+            f"--{flag} is {','.join(values)}; expected height and width, such as 256,256."
+        ) from error
+    if height < 1 or width < 1:
+        raise ValueError(f"--{flag} is {height},{width}; expected positive numbers.")
+    return height, width
+
+
 def refuse_addresses(values: Mapping[str, Any]) -> None:
     """Raises a `ValueError` if a flag, or a field of a config, is an address such as gs://bucket."""
     for name, value in values.items():

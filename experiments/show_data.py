@@ -32,7 +32,7 @@ def main(_) -> None:
 
     check_apart(_OUT.value, _DATA_DIR.value)
     if _NAME.value == "own_data":
-        size = tuple(map(int, _SIZE.value)) if _SIZE.value else None
+        size = program.parse_size("size", _SIZE.value)
         builder = own_data.load(_DATA_DIR.value, size, foreground=_FOREGROUND.value)
     else:
         builder = catalogue.load_builder(_NAME.value, _DATA_DIR.value)

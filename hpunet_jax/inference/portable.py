@@ -1,4 +1,4 @@
-"""A model that runs without this package: StableHLO with the weights inside, by `jax.export`.
+"""A model that runs without this package: as StableHLO, or as ONNX, with the weights inside.
 
 Two functions, with the latents' noise as an input, so that the same file serves sampling (standard
 normal noise), prior means (0), single scales (0 elsewhere), and moving latents:
@@ -6,11 +6,14 @@ normal noise), prior means (0), single scales (0 elsewhere), and moving latents:
     encode  (images [b, H, W, channels]) -> features
     decode  (features, noise of each latent scale [b, h, w, d]) -> probabilities [b, H, W, C]
 
-The batch b may be any; height and width are fixed.
+All float32; images in [0, 1]. The batch b may be any; height and width are fixed. Both formats are
+written as one ZIP file with both functions and `model.json`, which names their inputs and shapes.
 """
 
-import pathlib
+import json
+import os
 import zipfile
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, no_type_check
 
 import jax
@@ -18,41 +21,52 @@ import jax.numpy as jnp
 from jax import export
 
 from hpunet_jax.arguments import check_integer, shown
+from hpunet_jax.config import to_json
 from hpunet_jax.files import write_aside
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.programs import latent_shapes
-from hpunet_jax.networks import check_image_shape
+from hpunet_jax.networks import build_network, check_image_shape
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+FORMATS = ("stablehlo", "onnx")
 FUNCTIONS = ("encode", "decode")
 
 
 class Portable(NamedTuple):
-    """The two functions, as `jax.export.Exported`.
+    """Both functions in one format, as bytes, and what they were made from.
 
     Attributes:
-      encode: images -> a tuple of features.
-      decode: (that tuple, a tuple of the noise of each scale, coarse to fine) -> probabilities.
+      format: one of `FORMATS`.
+      encode: images -> features.
+      decode: features and the noise of each scale, coarse to fine -> probabilities.
+      record: what `model.json` says: size, names and shapes of inputs, config, the weights' digest.
     """
 
-    encode: export.Exported
-    decode: export.Exported
+    format: str
+    encode: bytes
+    decode: bytes
+    record: Mapping[str, Any]
 
 
 @no_type_check  # arguments are checked here, see hpunet_jax/arguments.py
-def export_stablehlo(model: Model, size: tuple[int, int]) -> Portable:
+def export_model(model: Model, size: tuple[int, int], format: str) -> Portable:
     """Exports a model for images of one size.
 
     Args:
       model: the model; not one that extrapolates.
       size: height and width of the images.
+      format: "stablehlo" (for JAX on CPUs, CUDA and TPUs, by `jax.export`) or "onnx" (needs the
+        package onnx: `pip install hpunet_jax[onnx]`).
 
     Returns:
-      The two functions, for CPUs, CUDA and TPUs; `.serialize()` of each gives its bytes.
+      The two functions. A network in bfloat16 is exported in float32, with the same weights.
 
     Raises:
-      ValueError: for a size that the network does not take, or a model that extrapolates.
+      ValueError: for a size that the network does not take, a model that extrapolates, an unknown
+        format, or onnx where the package is missing.
     """
+    if format not in FORMATS:
+        raise ValueError(f"the format must be {' or '.join(FORMATS)}, not {shown(format)}.")
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise ValueError(f"size must be height and width of the images, not {shown(size)}.")
     if model.extrapolates:
@@ -60,34 +74,89 @@ def export_stablehlo(model: Model, size: tuple[int, int]) -> Portable:
             "this model was trained to extrapolate (data.extrapolation), which is not exported."
         )
     height, width = (check_integer("size", length, 1) for length in size)
-    network, params = model.network, jax.device_get(model.params)
-    shape = (height, width, network.image_channels)
-    check_image_shape(network, shape)
-    (batch,) = export.symbolic_shape("b")
-    images = jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
-    noise = tuple(
-        jax.ShapeDtypeStruct((batch, *latent), jnp.float32)
-        for latent in latent_shapes(network, shape)
-    )
-    features = jax.eval_shape(lambda image: network.encode(params, image), images)
-    structure = jax.tree.structure(features)
+    shape = (height, width, model.network.image_channels)
+    check_image_shape(model.network, shape)
+    functions = _functions(model, shape)
+    encode, decode = (_stablehlo if format == "stablehlo" else _onnx)(functions)
+    record = {
+        "format": f"hpunet_jax exported model 1, {format}",
+        "image": list(shape),
+        "num_classes": model.num_classes,
+        "features": {name: list(s) for name, s in functions.features.items()},
+        "noise": {name: list(s) for name, s in functions.noise.items()},
+        "weights": model.digest(),
+        "config": json.loads(to_json(model.config)),
+    }
+    return Portable(format, encode, decode, record)
 
-    def encode(images: Any) -> tuple[jax.Array, ...]:
+
+def write_portable(path: str | os.PathLike[str], portable: Portable) -> None:
+    """Writes a ZIP file: encode.<format>, decode.<format>, and model.json."""
+    with write_aside(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, function in zip(FUNCTIONS, (portable.encode, portable.decode), strict=True):
+            archive.writestr(f"{name}.{portable.format}", function)
+        archive.writestr("model.json", json.dumps(portable.record, indent=1))
+
+
+class _Functions(NamedTuple):
+    """The two functions of plain arrays, and the shape of one image's inputs by their names."""
+
+    encode: Callable[[jax.Array], tuple[jax.Array, ...]]
+    decode: Callable[[tuple[jax.Array, ...], tuple[jax.Array, ...]], jax.Array]
+    image: tuple[int, ...]
+    features: dict[str, tuple[int, ...]]
+    noise: dict[str, tuple[int, ...]]
+
+
+def _functions(model: Model, shape: tuple[int, int, int]) -> _Functions:
+    network = build_network({**model.config.model, "dtype": "float32"})
+    params = jax.device_get(model.params)
+    images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    features = jax.eval_shape(lambda image: network.encode(params, image), images)
+    leaves, structure = jax.tree.flatten(features)
+
+    def encode(images: jax.Array) -> tuple[jax.Array, ...]:
         return tuple(jax.tree.leaves(network.encode(params, images)))
 
     def decode(features: tuple[jax.Array, ...], noise: tuple[jax.Array, ...]) -> jax.Array:
         features = jax.tree.unflatten(structure, features)
         return jax.nn.softmax(network.sample(params, features, None, noise=noise).logits)
 
-    leaves = tuple(jax.tree.leaves(features))
-    return Portable(
-        export.export(jax.jit(encode), platforms=PLATFORMS)(images),
-        export.export(jax.jit(decode), platforms=PLATFORMS)(leaves, noise),
+    noise = latent_shapes(network, shape)
+    return _Functions(
+        encode,
+        decode,
+        shape,
+        {f"features_{i}": leaf.shape[1:] for i, leaf in enumerate(leaves)},
+        {f"noise_{i}": latent for i, latent in enumerate(noise)},
     )
 
 
-def write_stablehlo(path: str | pathlib.Path, portable: Portable) -> None:
-    """Writes both functions into one ZIP file, as encode.stablehlo and decode.stablehlo."""
-    with write_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for name, function in zip(FUNCTIONS, portable, strict=True):
-            archive.writestr(f"{name}.stablehlo", bytes(function.serialize()))
+def _stablehlo(functions: _Functions) -> tuple[bytes, bytes]:
+    (b,) = export.symbolic_shape("b")
+    images, features, noise = (
+        tuple(jax.ShapeDtypeStruct((b, *shape), jnp.float32) for shape in shapes)
+        for shapes in ([functions.image], functions.features.values(), functions.noise.values())
+    )
+    encode = export.export(jax.jit(functions.encode), platforms=PLATFORMS)(*images)
+    decode = export.export(jax.jit(functions.decode), platforms=PLATFORMS)(features, noise)
+    return bytes(encode.serialize()), bytes(decode.serialize())
+
+
+def _onnx(functions: _Functions) -> tuple[bytes, bytes]:
+    try:
+        from hpunet_jax.inference.onnx_graph import batched, to_onnx
+    except ImportError as error:
+        raise ValueError(
+            "to export ONNX the package onnx is needed: pip install hpunet_jax[onnx]."
+        ) from error
+    features, noise = list(functions.features), list(functions.noise)
+
+    def decode(*inputs: jax.Array) -> tuple[jax.Array]:
+        return (functions.decode(inputs[: len(features)], inputs[len(features) :]),)
+
+    shapes = [*functions.features.values(), *functions.noise.values()]
+    return (
+        to_onnx(functions.encode, batched(functions.image), ["images"], features),
+        to_onnx(decode, batched(*shapes), [*features, *noise], ["probabilities"]),
+    )
