@@ -1,6 +1,6 @@
 """Builds one of the data sets for tf.data; what is built already is left alone.
 
-    python -m experiments.build_data --name=lidc_phantom --data_dir=datasets
+    hpunet build_data --name=lidc_phantom --data_dir=datasets
 
 Data sets made from files that you have take their folder with --source. What has been built from
 other files is replaced only with --rebuild.

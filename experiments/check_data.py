@@ -1,6 +1,6 @@
 """Checks own data before training on it.
 
-    python -m experiments.check_data --dir=mydata
+    hpunet check_data --dir=mydata
 
 Reads every image and mask in train, val and test, prints sizes, kinds of pixels, graders, classes
 and empty masks, names every file that training could not use, and tells what is suspicious. The

@@ -1,6 +1,6 @@
 """Compiles a config's whole training step for TPUs, without having any; says what it needs.
 
-    python -m experiments.compile_for_tpu --config=configs/lidc_hpunet.py --topology=v4:2x2x1
+    hpunet compile_for_tpu --config=lidc_hpunet --topology=v4:2x2x1
 
 It takes the package libtpu (pip install -e .[tpu]), no data, and minutes to tens of minutes. Prints
 what one device needs of memory, computes, moves and communicates, by level of the network and by

@@ -1,9 +1,9 @@
 """Evaluates a trained network on the test split (Appendix B), by its config's evaluation.protocol.
 
-    python -m experiments.evaluate --workdir=runs/demo
-    python -m experiments.evaluate --workdir=runs/demo --split=validation --limit=100
-    python -m experiments.evaluate --workdir=model.npz --out=results
-    python -m experiments.evaluate --workdir=runs/demo --num_samples=16,32,50,100
+    hpunet evaluate --workdir=runs/demo
+    hpunet evaluate --workdir=runs/demo --split=validation --limit=100
+    hpunet evaluate --workdir=model.npz --out=results
+    hpunet evaluate --workdir=runs/demo --num_samples=16,32,50,100
 
 Prints a table and writes, to the workdir or to --out, three files of one name: the scores of every
 image (.npz), means and bootstrap errors (.json), and the same as a Markdown table (.md). The name

@@ -1,7 +1,7 @@
 """Writes a trained network as one small file, for sampling elsewhere.
 
-    python -m experiments.export --workdir=runs/demo --out=my_model.npz
-    python -m experiments.export --workdir=runs/demo --out=my_model.zip --format=onnx --size=128,128
+    hpunet export --workdir=runs/demo --out=my_model.npz
+    hpunet export --workdir=runs/demo --out=my_model.zip --format=onnx --size=128,128
 
 The .npz file holds a checkpoint's parameters and config, and is read by `hpunet_jax.load` (or any
 program's --workdir) like the work directory itself; training cannot go on from it. The models in

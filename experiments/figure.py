@@ -1,8 +1,8 @@
 """Draws one of the paper's figures (2 to 15) out of finished runs.
 
-    python -m experiments.figure --name=fig2 --workdir=runs/tables
+    hpunet figure --name=fig2 --workdir=runs/tables
 
-The runs are those of experiments.table in the same workdir, <workdir>/<config>/seed<number>; of
+The runs are those of `hpunet table` in the same workdir, <workdir>/<config>/seed<number>; of
 several seeds the first is shown, and in the training curves (Figs. 7 and 8) all. Fig. 5, which
 belongs to no table, shows <workdir>/snemi3d_extrapolation/seed0: the --workdir to be given to
 experiments.train. Writes <workdir>/figures/<name>_<config>.png.
@@ -28,7 +28,7 @@ from hpunet_jax.reproduction.runs import evaluated, trained
 from hpunet_jax.training.metrics_log import FILE_NAME
 
 _NAME = flags.DEFINE_enum("name", None, list(FIGURES), "The figure.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The --workdir of experiments.table.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The --workdir of `hpunet table`.")
 _NUM_SAMPLES = flags.DEFINE_integer(
     "num_samples", None, "Samples of each image; default: as in the evaluation.", lower_bound=1
 )
@@ -42,7 +42,7 @@ def main(_) -> None:
         if not folders:
             raise FileNotFoundError(
                 f"{workdir / picture.config} holds no trained run: make some with "
-                "`python -m experiments.table`, or one with `python -m experiments.train "
+                "`hpunet table`, or one with `hpunet train "
                 f"--config=configs/{picture.config}.py --workdir={workdir / picture.config}/seed0`."
             )
         target = workdir / "figures" / f"{_NAME.value}_{picture.config}.png"
@@ -62,7 +62,7 @@ def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
 
 
 def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
-    """The picture of that kind which experiments.sample draws."""
+    """The picture of that kind which `hpunet sample` draws."""
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint
 
@@ -70,7 +70,7 @@ def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -
     if picture.worst and run is None:
         raise FileNotFoundError(
             f"{folder} is not evaluated, but the picture shows the images of the highest "
-            f"{picture.worst}: run `python -m experiments.evaluate --workdir={folder}`."
+            f"{picture.worst}: run `hpunet evaluate --workdir={folder}`."
         )
     model = hpunet_jax.load(folder)
     builder = pipeline.open_data_set(model.config)
@@ -80,7 +80,7 @@ def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -
         if scores.settings["data_digest"] != fingerprint(builder):
             raise ValueError(
                 f"{folder} was evaluated on other data than {builder.data_dir} holds: run "
-                f"`python -m experiments.evaluate --workdir={folder}` again."
+                f"`hpunet evaluate --workdir={folder}` again."
             )
         numbers = choose_examples(scores.rows["model"], picture)
     else:

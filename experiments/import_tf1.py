@@ -1,6 +1,6 @@
 """Turns a checkpoint of the official TensorFlow 1 release into a checkpoint directory of ours.
 
-    python -m experiments.import_tf1 --checkpoint=tf_graph_data.ckpt --workdir=runs/official
+    hpunet import_tf1 --checkpoint=tf_graph_data.ckpt --workdir=runs/official
 
 The model is inferred from the variables' shapes; the rest of the config (data, training,
 evaluation) comes from --config, so that the directory can be sampled, evaluated, or trained on.

@@ -1,8 +1,8 @@
 """Makes the LIDC crops of Appendix C from the scans (DICOM) and readings (XML) of LIDC-IDRI.
 
-    python -m experiments.prepare_lidc --source=LIDC-IDRI --out=lidc
+    hpunet prepare_lidc --source=LIDC-IDRI --out=lidc
 
-Then build them for training: python -m experiments.build_data --name=lidc_crops/any_count
+Then build them for training: hpunet build_data --name=lidc_crops/any_count
 --source=lidc. A stopped run goes on where it was when started again with the same --out; scans that
 were skipped are tried again, and scans whose files have changed are made anew. Writes report.json,
 report.txt (counts, and each scan that was skipped and why) and split.json, which --split takes.

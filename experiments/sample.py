@@ -1,7 +1,7 @@
 """Samples segmentations from a trained network and draws them (Figs. 2 to 6, 9 to 15).
 
-    python -m experiments.sample --workdir=runs/demo
-    python -m experiments.sample --workdir=runs/demo --images=scans/ --num_samples=32
+    hpunet sample --workdir=runs/demo
+    hpunet sample --workdir=runs/demo --images=scans/ --num_samples=32
 
 Without --images, a few examples of the config's data set are shown beside their annotations:
 samples.png (image, graders, reconstructions, samples), or of data sets with instances instances.png

@@ -1,6 +1,6 @@
 """Segments the instances in image files, with a confidence for each (Sections 3.3 and 3.4).
 
-    python -m experiments.segment --checkpoint=runs/neurites --images=slices/ --out=instances
+    hpunet segment --checkpoint=runs/neurites --images=slices/ --out=instances
 
 takes a PNG, JPEG or TIFF file, or a folder of them, and a model that was trained on instances. For
 each image it writes <out>/<name>_instances.png, a 16-bit map whose values are the instances'

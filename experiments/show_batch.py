@@ -1,6 +1,6 @@
 """Draws what the network is fed: training images, their labels, and what is not in the loss.
 
-    python -m experiments.show_batch --config=configs/demo.py --out=batch.png
+    hpunet show_batch --config=demo --out=batch.png
 
 Takes the first examples of training and draws each several times: another grader or other instance
 labels, and another deformation each time.

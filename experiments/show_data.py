@@ -1,7 +1,7 @@
 """Draws examples of a data set as they are stored: images beside all that is known of them.
 
-    python -m experiments.show_data --name=lidc_phantom --out=lidc_phantom.png
-    python -m experiments.show_data --name=own_data --data_dir=mydata --out=mydata.png
+    hpunet show_data --name=lidc_phantom --out=lidc_phantom.png
+    hpunet show_data --name=own_data --data_dir=mydata --out=mydata.png
 
 Of own data, --data_dir is its folder. `experiments.show_batch` shows what a network is fed:
 cropped, augmented, with targets drawn.

@@ -1,11 +1,11 @@
 """Trains, evaluates and merges the runs of the paper's tables.
 
-    python -m experiments.table --name=table1_lidc --workdir=runs/tables --seeds=10
-    python -m experiments.table --name=table1_lidc,subset_b,table2 --workdir=runs/tables_demo \\
+    hpunet table --name=table1_lidc --workdir=runs/tables --seeds=10
+    hpunet table --name=table1_lidc,subset_b,table2 --workdir=runs/tables_demo \\
         --seeds=3 --scale=demo
 
 Each run is a folder <workdir>/<config>/seed<number>, shared by all tables. What is missing is
-trained and evaluated by experiments.train and experiments.evaluate; a run that stopped half-way
+trained and evaluated by `hpunet train` and `hpunet evaluate`; a run that stopped half-way
 goes on from its newest checkpoint, one whose last step is evaluated is finished. The table of all
 finished runs, the paper's numbers beside ours, is printed and written to <workdir>/<name>.txt, .md
 and .json.

@@ -1,6 +1,6 @@
 """Trains a network.
 
-    python -m experiments.train --config=configs/demo.py --workdir=runs/demo
+    hpunet train --config=demo --workdir=runs/demo
 
 Any field of the config can be overridden: --config.training.steps=2000. Started again with the
 same workdir, it goes on from the newest checkpoint, without --config with the config that made it;

@@ -152,7 +152,7 @@ class Checkpoints:
         if not steps:
             raise CheckpointError(
                 f"{self.folder} holds no complete checkpoint; give the --workdir of a training "
-                "run, or train one with `python -m experiments.train`."
+                "run, or train one with `hpunet train`."
             )
         if step is not None and step not in steps:
             raise CheckpointError(

@@ -65,7 +65,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
         raise
     except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(
-            f"{path} does not hold a model ({error}): write it again with experiments.export."
+            f"{path} does not hold a model ({error}): write it again with `hpunet export`."
         ) from error
     params: Params = {}
     for name, array in arrays.items():

@@ -50,7 +50,7 @@ def find_builder(
         raise ValueError(
             "own_data is built from its folder by the first program that uses it: set "
             "data.name=own_data and data.dir=<folder>. To check the folder: "
-            "python -m experiments.check_data --dir=<folder>"
+            "hpunet check_data --dir=<folder>"
         )
     importlib.import_module(BUILDERS[kind])
     if data_dir is not None:
@@ -62,7 +62,7 @@ def find_builder(
     except json_format.ParseError as error:
         raise ValueError(
             f"The description of the data set {name!r} in {data_dir} is damaged. Build it again: "
-            f"python -m experiments.build_data --name={name} --data_dir={data_dir} --rebuild"
+            f"hpunet build_data --name={name} --data_dir={data_dir} --rebuild"
         ) from error
 
 
@@ -88,6 +88,6 @@ def load_builder(
         flag = "" if data_dir is None else f" --data_dir={data_dir}"
         raise FileNotFoundError(
             f"The data set {name!r} has not been built: {builder.data_path} does not exist. "
-            f"Build it with: python -m experiments.build_data --name={name}{flag}"
+            f"Build it with: hpunet build_data --name={name}{flag}"
         )
     return builder

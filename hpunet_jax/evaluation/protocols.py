@@ -66,7 +66,7 @@ def evaluate(
     if config.data.get("extrapolation", None) is not None:
         raise ValueError(
             "this model was trained to extrapolate (data.extrapolation), for which no score is "
-            "known: experiments.sample shows what it does."
+            "known: `hpunet sample` shows what it does."
         )
     crop = tuple(config.data.crop)
     if protocol == "graders":

@@ -102,7 +102,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: run experiments.evaluate to write it.")
+        raise FileNotFoundError(f"{path} does not exist: run `hpunet evaluate` to write it.")
     rows: dict[str, dict[str, np.ndarray]] = {}
     detections: dict[str, dict[str, np.ndarray]] = {}
     of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
@@ -130,7 +130,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} does not hold the scores of an evaluation ({error}): run "
-            "experiments.evaluate again."
+            "`hpunet evaluate` again."
         ) from error
 
 

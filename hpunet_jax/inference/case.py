@@ -262,7 +262,7 @@ class Case:
         if self.instances:
             raise ValueError(
                 "this model gives instances random labels (data.num_ids), which differ from sample "
-                "to sample: samples are compared by experiments.segment."
+                "to sample: samples are compared by `hpunet segment`."
             )
 
     @no_type_check

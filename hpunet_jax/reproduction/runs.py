@@ -118,7 +118,7 @@ def evaluated(
     if not path.exists():
         return None
     scores = load_scores(path)
-    again = f"evaluate it again: `python -m experiments.evaluate --workdir={folder}`."
+    again = f"evaluate it again: `hpunet evaluate --workdir={folder}`."
     if (version := scores.settings.get("metrics_version")) != METRICS_VERSION:
         raise ValueError(
             f"{path} holds scores by version {version} of the metrics' definitions, but this is "

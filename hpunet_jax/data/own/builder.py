@@ -218,7 +218,7 @@ def _checked(
         raise ValueError(
             f"The data in {folder} has {len(report.problems)} problem(s):\n"
             + "\n".join(shown)
-            + f"\nSee all with: python -m experiments.check_data --dir={folder}"
+            + f"\nSee all with: hpunet check_data --dir={folder}"
         )
     return OwnDataConfig(
         name=name,

@@ -118,7 +118,7 @@ def image_warnings(looks: Iterable[Look], centre: tuple[int, int] | None) -> lis
         if look.turned and look.masks and not any(mask.turned for mask in look.masks.values()):
             text = (
                 f"{look.name} is turned as its file says (EXIF), its masks are not: look at it "
-                "with experiments.show_data."
+                "with `hpunet show_data`."
             )
             warnings.append(Problem("turned image, masks not turned", text))
         if look.crop_ignored and centre:
