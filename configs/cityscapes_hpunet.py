@@ -4,7 +4,7 @@
 128: 29.5 M parameters, 114 TFLOP a step. 32 samples of each test image are clustered with Hamming
 distances up to 32.
 
-    python -m experiments.train --config=configs/cityscapes_hpunet.py --workdir=runs/cityscapes \\
+    hpunet train --config=cityscapes_hpunet --workdir=runs/cityscapes \\
         --config.mesh.space=4
 
 Needs: the archives of cityscapes-dataset.com (docs/data.md says where to put them) and a TPU pod or

@@ -3,9 +3,9 @@
 It has the paper's four latent scales, on 1x1 to 8x8 positions, but 64x64 crops (32 mm), 7 scales,
 and fewer, narrower and shorter residual blocks.
 
-    python -m experiments.build_data --name=lidc_phantom --data_dir=datasets
-    python -m experiments.train --config=configs/demo.py --workdir=runs/demo
-    python -m experiments.train --config=configs/demo.py:lidc_spunet --workdir=runs/demo_spunet
+    hpunet build_data --name=lidc_phantom --data_dir=datasets
+    hpunet train --config=demo --workdir=runs/demo
+    hpunet train --config=demo:lidc_spunet --workdir=runs/demo_spunet
 
 The last line makes another LIDC config of this folder small in the same way.
 
@@ -29,7 +29,7 @@ def get_config(name: str = "lidc_hpunet") -> ml_collections.ConfigDict:
     """One of the paper's LIDC configs, made small.
 
     Args:
-      name: the config; what follows the colon in --config=configs/demo.py:lidc_spunet.
+      name: the config; what follows the colon in --config=demo:lidc_spunet.
     """
     config = importlib.import_module(f"configs.{name}").get_config().unlock()
     config.data.name = "lidc_phantom"

@@ -3,10 +3,10 @@
 The paper's Cityscapes experiment (configs/cityscapes_hpunet.py) in small: drawn scenes of 64x128
 pixels with the same classes and 5 ids for cars, 6 scales of which 3 carry latents.
 
-    python -m experiments.build_data --name=streets_phantom
-    python -m experiments.train --config=configs/demo_cars.py --workdir=runs/demo_cars
-    python -m experiments.sample --workdir=runs/demo_cars
-    python -m experiments.evaluate --workdir=runs/demo_cars
+    hpunet build_data --name=streets_phantom
+    hpunet train --config=demo_cars --workdir=runs/demo_cars
+    hpunet sample --workdir=runs/demo_cars
+    hpunet evaluate --workdir=runs/demo_cars
 
 Needs: two CPU cores and nothing else. Takes: all four less than ten minutes on two
     CPU cores (docs/instances.md).
@@ -23,7 +23,7 @@ def get_config(name: str = "cityscapes_hpunet") -> ml_collections.ConfigDict:
     """The paper's Cityscapes config, made small.
 
     Args:
-      name: the config; what follows the colon in --config=configs/demo_cars.py:cityscapes_hpunet.
+      name: the config; what follows the colon in --config=demo_cars:cityscapes_hpunet.
     """
     config = importlib.import_module(f"configs.{name}").get_config().unlock()
     config.data.name = "streets_phantom"

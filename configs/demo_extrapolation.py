@@ -3,10 +3,10 @@
 configs/demo_neurites.py with a part of each training image hidden from one side; the network sees
 the image and the segmentation of the rest.
 
-    python -m experiments.build_data --name=neurites_phantom
-    python -m experiments.train --config=configs/demo_extrapolation.py \\
+    hpunet build_data --name=neurites_phantom
+    hpunet train --config=demo_extrapolation \\
         --workdir=runs/demo_extrapolation
-    python -m experiments.sample --workdir=runs/demo_extrapolation
+    hpunet sample --workdir=runs/demo_extrapolation
 
 Needs: two CPU cores and nothing else. Takes: half the steps of configs/demo_neurites.py.
 Expect: samples of what is hidden, extrapolation.png, shown in docs/extrapolation.md; no score.

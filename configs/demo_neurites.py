@@ -3,10 +3,10 @@
 The paper's SNEMI3D experiment (configs/snemi3d_hpunet.py) in small: 64x64 crops of slices that no
 microscope took, 5 ids, 6 scales of which 2 carry latents.
 
-    python -m experiments.build_data --name=neurites_phantom
-    python -m experiments.train --config=configs/demo_neurites.py --workdir=runs/demo_neurites
-    python -m experiments.sample --workdir=runs/demo_neurites
-    python -m experiments.evaluate --workdir=runs/demo_neurites
+    hpunet build_data --name=neurites_phantom
+    hpunet train --config=demo_neurites --workdir=runs/demo_neurites
+    hpunet sample --workdir=runs/demo_neurites
+    hpunet evaluate --workdir=runs/demo_neurites
 
 Needs: two CPU cores and nothing else. Takes: all four less than ten minutes on two
     CPU cores (docs/instances.md).
@@ -22,7 +22,7 @@ def get_config(name: str = "snemi3d_hpunet") -> ml_collections.ConfigDict:
     """One of the paper's SNEMI3D configs, made small.
 
     Args:
-      name: the config; what follows the colon in --config=configs/demo_neurites.py:snemi3d_spunet.
+      name: the config; what follows the colon in --config=demo_neurites:snemi3d_spunet.
     """
     config = importlib.import_module(f"configs.{name}").get_config().unlock()
     config.data.name = "neurites_phantom"

@@ -1,6 +1,6 @@
 """Table 2, "global latents": 85 latents at the U-Net's 1x1 bottom, and nowhere else (Appendix F).
 
-    python -m experiments.train --config=configs/lidc_global_latents.py --workdir=runs/global
+    hpunet train --config=lidc_global_latents --workdir=runs/global
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: the paper reports, on real CT, GED² 0.40, Hungarian-matched IoU 0.37, reconstruction IoU

@@ -3,7 +3,7 @@
 8 scales with 4 latent scales on 128x128 crops, 240k steps of batch 32: 20.6 M parameters, 0.72
 TFLOP a step.
 
-    python -m experiments.train --config=configs/lidc_hpunet.py --workdir=runs/lidc
+    hpunet train --config=lidc_hpunet --workdir=runs/lidc
 
 Needs: the published crops (docs/data.md says where to put them) and a GPU or TPU; or, with
     `--config.data.name=lidc_phantom`, the embedded data, real outlines on simulated CT.

@@ -1,6 +1,6 @@
 """Table 2, "local latents": latents on the grid of 8x8 positions only (Appendix F).
 
-    python -m experiments.train --config=configs/lidc_local_latents.py --workdir=runs/local
+    hpunet train --config=lidc_local_latents --workdir=runs/local
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: the paper reports, on real CT, GED² 0.34, Hungarian-matched IoU 0.45, reconstruction IoU

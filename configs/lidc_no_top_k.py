@@ -1,6 +1,6 @@
 """Table 2, last row: the HPU-Net with the cross-entropy of all pixels (Appendix F).
 
-    python -m experiments.train --config=configs/lidc_no_top_k.py --workdir=runs/no_top_k
+    hpunet train --config=lidc_no_top_k --workdir=runs/no_top_k
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: the paper reports, on real CT, GED² 0.27, Hungarian-matched IoU 0.54, reconstruction IoU

@@ -3,7 +3,7 @@
 The paper names the first and the last learning rate; the number of drops between them is the
 HPU-Net's. docs/fidelity.md says what else is open.
 
-    python -m experiments.train --config=configs/lidc_spunet.py --workdir=runs/lidc_spunet
+    hpunet train --config=lidc_spunet --workdir=runs/lidc_spunet
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: the paper reports, on real CT, GED² 0.32, Hungarian-matched IoU 0.50, reconstruction IoU

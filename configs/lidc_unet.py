@@ -3,7 +3,7 @@
 It is the body of the sPU-Net, without latents; the paper has no such row. All samples of an image
 are the same.
 
-    python -m experiments.train --config=configs/lidc_unet.py --workdir=runs/lidc_unet
+    hpunet train --config=lidc_unet --workdir=runs/lidc_unet
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: docs/results.md has scores in small, by configs/demo.py:lidc_unet.

@@ -1,7 +1,7 @@
 """The paper's HPU-Net on your own images (Sections 2 and 3.2): any number of graders and classes.
 
-    python -m experiments.check_data --dir=mydata
-    python -m experiments.train --config=configs/own_data.py --config.data.dir=mydata \\
+    hpunet check_data --dir=mydata
+    hpunet train --config=own_data --config.data.dir=mydata \\
         --workdir=runs/mydata
 
 Needs: a folder as docs/data.md describes it; the checker says which classes and channels to set,

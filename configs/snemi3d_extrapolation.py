@@ -3,9 +3,9 @@
 configs/snemi3d_hpunet.py with a part of each training image hidden from one side; the network sees
 the image and the segmentation of the rest. How large the hidden part was in the paper is not told.
 
-    python -m experiments.train --config=configs/snemi3d_extrapolation.py \\
+    hpunet train --config=snemi3d_extrapolation \\
         --workdir=runs/snemi3d_extrapolation
-    python -m experiments.sample --workdir=runs/snemi3d_extrapolation
+    hpunet sample --workdir=runs/snemi3d_extrapolation
 
 Needs: what configs/snemi3d_hpunet.py needs.
 Takes: not timed at this size.

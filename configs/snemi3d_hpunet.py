@@ -4,7 +4,7 @@
 parameters, 3.8 TFLOP a step. 16 samples of each test patch are clustered with Hamming distances up
 to 16.
 
-    python -m experiments.train --config=configs/snemi3d_hpunet.py --workdir=runs/snemi3d
+    hpunet train --config=snemi3d_hpunet --workdir=runs/snemi3d
 
 Needs: the challenge's volume (docs/data.md says where to put it) and a GPU or TPU.
 Takes: not timed at this size; memory and operations on TPUs stand in docs/tpu.md.

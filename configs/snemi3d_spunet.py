@@ -3,7 +3,7 @@
 As many global latents as the HPU-Net has on its four scales: the paper's trainings with about 10
 never converged, nor is this one "very stable".
 
-    python -m experiments.train --config=configs/snemi3d_spunet.py --workdir=runs/snemi3d_spunet
+    hpunet train --config=snemi3d_spunet --workdir=runs/snemi3d_spunet
 
 Needs: what configs/snemi3d_hpunet.py needs.
 Takes: not timed at this size.

@@ -35,7 +35,7 @@ def test_every_config_is_locked_and_builds_all_it_names(config):
 def test_every_config_says_what_it_needs_takes_and_is_expected_to_reach(config, request):
     name = request.node.callspec.params["config"]
     text = importlib.import_module(f"configs.{name}").__doc__
-    assert f"experiments.train --config=configs/{name}.py" in text
+    assert f"hpunet train --config={name}" in text
     assert all(word in text for word in ("Needs: ", "Takes: ", "Expect: "))
 
 

@@ -35,7 +35,8 @@ def front_page() -> str:
 
 def programs() -> str:
     """A section for each program: its docstring and its flags."""
-    parts = ["# Programs\n\nStarted with `python -m experiments.<name>` in a clone.\n"]
+    start = "Started with `hpunet <name>`, in a clone also with `python -m experiments.<name>`."
+    parts = [f"# Programs\n\n{start}\n"]
     for path in sorted((ROOT / "experiments").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         flags = list(_flags(tree))

@@ -207,7 +207,7 @@ def test_loading_finds_a_built_data_set_and_says_how_to_build_a_missing_one(
     monkeypatch.setitem(catalogue.BUILDERS, "pipeline_test_squares", "sys")  # registered above
     loaded = catalogue.load_builder("pipeline_test_squares", data_dir)
     assert numbers(pipeline.eval_batches(loaded, split="test", batch_size=9), 1)
-    command = f"experiments.build_data --name=pipeline_test_squares --data_dir={tmp_path}"
+    command = f"hpunet build_data --name=pipeline_test_squares --data_dir={tmp_path}"
     with pytest.raises(FileNotFoundError, match=command):
         catalogue.load_builder("pipeline_test_squares", tmp_path)
 
