@@ -264,7 +264,7 @@ def test_latents_that_do_not_fit_are_refused_by_their_scale(model, images):
         ([good[0].astype(int), None], r"latents\[0\] must be floating point numbers"),
         ([good[0].astype(str), None], r"latents\[0\] must be floating point numbers"),
         ([good[0] * np.nan, None], r"latents\[0\] holds NaN"),
-        ([None, good[1] + 1e300], r"latents\[1\] holds NaN or infinity"),
+        ([None, good[1].astype(float) + 1e300], r"latents\[1\] holds NaN or infinity"),
     ):
         for use in (
             functools.partial(model.sample, images, 2),
