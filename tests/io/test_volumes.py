@@ -97,7 +97,7 @@ def test_a_missing_slice_and_several_series_are_named(tmp_path):
 
 
 def test_stacks_of_tiff_pages_and_hdf5_are_volumes_without_geometry(tmp_path):
-    tifffile.imwrite(tmp_path / "stack.tif", CT, compression="lzw")
+    tifffile.imwrite(tmp_path / "stack.tif", CT, compression="lzw", photometric="minisblack")
     volume = read_volume(tmp_path / "stack.tif")
     np.testing.assert_array_equal(volume.array, CT, strict=True)
     assert volume.spacing == (1.0, 1.0, 1.0)
