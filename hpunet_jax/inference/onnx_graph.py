@@ -71,12 +71,13 @@ def to_onnx(
     for name, result in zip(outputs, results, strict=True):
         graph.nodes.append(helper.make_node("Identity", [graph.tensor(result)], [name]))
     variables = closed.jaxpr.invars, closed.jaxpr.outvars
-    described = [
+    takes, gives = (
         [_describe(name, x.aval) for name, x in zip(names, xs, strict=True)]
         for names, xs in zip((inputs, outputs), variables, strict=True)
-    ]
+    )
+    constants = list(graph.constants.values())
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "hpunet_jax", *described, list(graph.constants.values())),
+        helper.make_graph(graph.nodes, "hpunet_jax", takes, gives, constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="hpunet_jax",
         producer_version=__version__,
@@ -247,8 +248,8 @@ def _concatenate(graph: _Graph, equation: Any, *values: Any) -> str:
 
 def _stack(graph: _Graph, equation: Any, *values: Any) -> str:
     axis = equation.params["axis"]
-    values = [graph.add("Unsqueeze", [value, np.asarray([axis])]) for value in values]
-    return graph.add("Concat", values, axis=axis)
+    parts = [graph.add("Unsqueeze", [value, np.asarray([axis])]) for value in values]
+    return graph.add("Concat", parts, axis=axis)
 
 
 def _convert(graph: _Graph, equation: Any, value: Any) -> str:
