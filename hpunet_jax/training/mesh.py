@@ -6,6 +6,7 @@ exchanges what convolutions need beyond the seams. At the U-Net's coarse levels 
 split along the rows; they, and the augmentation, are split by image over both axes instead.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-
-from hpunet_jax.networks import Constrain
+from jaxtyping import Array, Float
 
 # Smaller arrays are not worth a message each: of 20.6 M parameters of the LIDC network, those in
 # larger ones are 98 %.
@@ -79,28 +79,30 @@ def by_image_and_row(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data", "space"))
 
 
-def by_level(mesh: Mesh, min_rows: int) -> Constrain:
-    """How the features [B, h, w, c] of a U-Net's levels lie on the mesh.
+@dataclasses.dataclass(frozen=True)
+class ByLevel:
+    """How the features [B, h, w, c] of a U-Net's levels lie on a mesh: a `networks.Constrain`.
 
-    Args:
+    Equal ones are equal, so that networks built twice of one config and mesh are compiled once.
+
+    Attributes:
       mesh: the device mesh.
       min_rows: features with fewer rows are split by image over all devices, others by image and
         row.
-
-    Returns:
-      features -> the same features, as a constraint to the compiler.
     """
 
-    def constrain(features: jax.Array) -> jax.Array:
-        by_row = is_split_by_row(features.shape[1], min_rows)
-        layout = by_image_and_row(mesh) if by_row else by_image(mesh)
-        return jax.lax.with_sharding_constraint(features, layout)
+    mesh: Mesh
+    min_rows: int
 
-    return constrain
+    def __call__(self, features: Float[Array, "B h w c"]) -> Float[Array, "B h w c"]:
+        """The same features, as a constraint to the compiler."""
+        by_row = is_split_by_row(features.shape[1], self.min_rows)
+        layout = by_image_and_row(self.mesh) if by_row else by_image(self.mesh)
+        return jax.lax.with_sharding_constraint(features, layout)
 
 
 def is_split_by_row(rows: int, min_rows: int) -> bool:
-    """Whether `by_level` splits features with so many rows by image and row, not by image alone."""
+    """Whether `ByLevel` splits features with so many rows by image and row, not by image alone."""
     return rows >= min_rows
 
 
@@ -121,7 +123,7 @@ def check_rows(mesh: Mesh, height: int, size_multiple: int, min_rows: int) -> No
       mesh: the device mesh.
       height: rows of an image.
       size_multiple: pixels along an axis that one pixel of the coarsest level stands for.
-      min_rows: as for `by_level`.
+      min_rows: as for `ByLevel`.
     """
     space = mesh.shape["space"]
     for rows in rows_of_levels(height, size_multiple):

@@ -17,7 +17,7 @@ from hpunet_jax.networks.blocks import (
     up_sample_to_blocks,
 )
 from hpunet_jax.networks.convolution import down_sample, unconstrained, up_sample
-from hpunet_jax.training.mesh import build_mesh, by_level
+from hpunet_jax.training.mesh import ByLevel, build_mesh
 
 WIDTHS = (2, 4, 8)
 
@@ -49,7 +49,7 @@ def test_blocks_are_neighbouring_columns(width):
         np.testing.assert_array_equal(to_blocks(to_blocks(blocked, other), 1), x)
 
 
-@pytest.mark.parametrize(("width", "size"), itertools.product(WIDTHS, (1, 3)))
+@pytest.mark.parametrize(("width", "size"), list(itertools.product(WIDTHS, (1, 3))))
 def test_a_kernel_of_blocks_convolves_as_the_plain_one_does(width, size):
     """At one block, an odd number of blocks, and with features from below, latents and a skip."""
     kernel = jnp.asarray(draw(size, size, 2 + 4 + 3, 5))
@@ -120,7 +120,7 @@ def test_networks_in_blocks_give_the_plain_ones_values_and_gradients(name):
     """One of them rematerialised and split over 2x4 devices by image and row, in blocks only."""
     fields, blocks, size = NETWORKS[name]
     model = {**NARROW, **fields}
-    split = by_level(build_mesh(2, 4), min_rows=8) if "remat" in model else unconstrained
+    split = ByLevel(build_mesh(2, 4), min_rows=8) if "remat" in model else unconstrained
     plain = values_and_gradients({**model, "remat": ()}, size)
     assert_same(values_and_gradients({**model, "blocks": blocks}, size, split), plain)
 

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from configs import cityscapes_hpunet, lidc_hpunet, snemi3d_hpunet
+from hpunet_jax.networks import build_network
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import set_up
 
@@ -112,10 +113,20 @@ def test_a_split_optimizer_gives_the_same_step_and_a_part_of_its_state_to_each_d
 
 def test_levels_below_min_rows_are_split_by_image_over_all_devices():
     mesh = meshes.build_mesh(2, 2, jax.devices()[:4])
-    constrain = jax.jit(meshes.by_level(mesh, 16))
+    constrain = jax.jit(meshes.ByLevel(mesh, 16))
     fine, coarse = (constrain(np.zeros((4, rows, 8, 1))) for rows in (16, 8))
     assert {shard.data.shape for shard in fine.addressable_shards} == {(2, 8, 8, 1)}
     assert {shard.data.shape for shard in coarse.addressable_shards} == {(1, 8, 8, 1)}
+
+
+def test_networks_built_twice_for_a_mesh_are_the_same_program(tiny_model):
+    mesh = meshes.build_mesh(2, 2, jax.devices()[:4])
+    first, again, other = (
+        build_network(tiny_model, meshes.ByLevel(mesh, min_rows)) for min_rows in (16, 16, 8)
+    )
+    assert first == again
+    assert hash(first) == hash(again)
+    assert first != other
 
 
 def test_a_level_whose_rows_do_not_divide_is_refused_unless_split_by_image():
