@@ -60,7 +60,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["hpunet_jax", "hpunet_jax.*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"hpunet_jax": ["py.typed", "app/static/*", "pretrained/*.npz"]},
+    package_data={"hpunet_jax": ["py.typed", "app/static/*", "pretrained/*"]},
     entry_points={"console_scripts": ["hpunet = hpunet_jax.command:main"]},
     install_requires=[
         "absl-py>=2.1",

@@ -27,6 +27,12 @@ _FORMAT = flags.DEFINE_enum("format", "npz", ("npz", *FORMATS), "What to write."
 _SIZE = flags.DEFINE_list(
     "size", None, "Of stablehlo and onnx: height,width of the images. Default: as in training."
 )
+_DTYPE = flags.DEFINE_enum(
+    "dtype",
+    "float32",
+    ("float32", "float16"),
+    "Of npz: the weights' type; float16 halves the file.",
+)
 flags.mark_flags_as_required(["workdir", "out"])
 
 
@@ -40,9 +46,11 @@ def main(_) -> None:
     size = program.parse_size("size", _SIZE.value)
     if size is not None and _FORMAT.value == "npz":
         raise ValueError("--size belongs to --format=stablehlo or onnx; .npz takes any size.")
+    if _DTYPE.value != "float32" and _FORMAT.value != "npz":
+        raise ValueError("--dtype belongs to --format=npz; stablehlo and onnx are float32.")
     model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
     if _FORMAT.value == "npz":
-        write_model(out, model.params, model.config)
+        write_model(out, model.params, model.config, _DTYPE.value)
     else:
         size = size or tuple(model.config.data.crop)
         write_portable(out, export_model(model, size, _FORMAT.value))

@@ -1,7 +1,7 @@
 """A trained model as one small file: parameters and config, without what only training needs.
 
-The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32, and `config`, the config
-that made them, as JSON. Reading it runs no code of the file.
+The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32 or float16, and `config`,
+the config that made them, as JSON. Reading it runs no code of the file.
 """
 
 import os
@@ -24,7 +24,10 @@ Params = dict[str, dict[str, np.ndarray]]
 
 
 def write_model(
-    path: str | os.PathLike[str], params: Any, config: ml_collections.ConfigDict
+    path: str | os.PathLike[str],
+    params: Any,
+    config: ml_collections.ConfigDict,
+    dtype: str = "float32",
 ) -> None:
     """Writes a model to one file.
 
@@ -32,14 +35,27 @@ def write_model(
       path: the file, whose name ends in ".npz".
       params: the network's parameters, {module: {parameter: array}}.
       config: the config that made them.
+      dtype: "float32"; or "float16", half as large, with weights rounded to 11 bits.
+
+    Raises:
+      ValueError: if float16 cannot hold a weight.
     """
     arrays: dict[str, Any] = {
-        f"{module}/{name}": np.asarray(value, np.float32)
+        f"{module}/{name}": _rounded(f"{module}/{name}", value, dtype)
         for module, parameters in params.items()
         for name, value in parameters.items()
     }
     with write_aside(path) as aside:
         np.savez_compressed(aside, **arrays, **{_CONFIG: np.array(to_json(config))})
+
+
+def _rounded(name: str, value: Any, dtype: str) -> np.ndarray:
+    value = np.asarray(value, np.float32)
+    if dtype == "float32":
+        return value
+    if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
+        raise ValueError(f"{name} has weights that float16 cannot hold: write float32.")
+    return value.astype(np.float16)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.ConfigDict]:

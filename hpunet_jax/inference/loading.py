@@ -17,9 +17,9 @@ from hpunet_jax.checkpoints import (
     read_tf1,
 )
 from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
 
-_PACKAGE = pathlib.Path(__file__).parents[1]
 _DTYPES = ("float32", "bfloat16")
 
 
@@ -35,8 +35,9 @@ def load(
 
     Args:
       directory: the work directory of a training run; or a model file, ending in ".npz"; or
-        "pretrained/lidc_phantom", the small model that comes with this package. It was trained on
-        real outlines on SIMULATED CT, for trying the software out.
+        "pretrained/<name>", one of the small models that come with this package (`hpunet models`
+        lists them), for trying the software out: "pretrained/lidc_phantom" was trained on real
+        outlines on SIMULATED CT.
       step: which checkpoint of a work directory; default: the newest.
       device: where it computes: "cpu", "gpu" or "tpu", with a number as in "gpu:1" for others than
         this process's first, or a `jax.Device`; default: this process's first of JAX's default
@@ -56,8 +57,8 @@ def load(
     device = _device(device)
     dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
     if path.parent.name == "pretrained" and path.name and not path.exists():
-        shipped = _PACKAGE / "pretrained" / path.with_suffix(".npz").name
-        path = shipped if shipped.exists() else path
+        models = shipped_models()
+        path = models[path.stem].file if path.stem in models else path
     if path.suffix == ".npz" and not path.is_dir():
         if step is not None:
             raise ValueError(

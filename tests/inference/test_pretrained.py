@@ -1,16 +1,41 @@
-"""The model that ships with the package."""
-
-import pathlib
+"""The models that ship with the package."""
 
 import numpy as np
+import pytest
 
 import hpunet_jax
+from hpunet_jax.checkpoints import read_model, write_model
+from hpunet_jax.inference.shipped import shipped_models
 
-FILE = pathlib.Path(hpunet_jax.__file__).parent / "pretrained" / "lidc_phantom.npz"
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_is_small_loads_by_its_name_and_has_a_whole_card(name):
+    shipped = shipped_models()[name]
+    assert shipped.file.stat().st_size < 5e6
+    assert hpunet_jax.load(f"pretrained/{name}").num_classes >= 2
+    assert shipped.card.startswith(f"# {name}: {shipped.title}\n")
+    for part in ("Data", "Made by", "Scores", "Limits"):
+        assert f"\n**{part}.** " in shipped.card
 
 
-def test_the_pretrained_model_is_small_and_samples_several_hypotheses_of_a_bright_spot():
-    assert FILE.stat().st_size < 5e6
+def test_a_model_file_of_half_the_size_has_rounded_weights(tmp_path):
+    params, config = read_model(shipped_models()["lidc_phantom"].file)
+    write_model(tmp_path / "whole.npz", params, config)
+    write_model(tmp_path / "half.npz", params, config, "float16")
+    whole, half = (path.stat().st_size for path in sorted(tmp_path.iterdir(), reverse=True))
+    assert half < 0.55 * whole
+    read, same = read_model(tmp_path / "half.npz")
+    assert same == config
+    for module, arrays in params.items():
+        for name, array in arrays.items():
+            assert read[module][name].dtype == np.float32
+            np.testing.assert_allclose(read[module][name], array, rtol=2**-11, atol=1e-7)
+    params[module][name] = np.full_like(array, 1e5)
+    with pytest.raises(ValueError, match=f"{module}/{name} has weights that float16 cannot hold"):
+        write_model(tmp_path / "half.npz", params, config, "float16")
+
+
+def test_the_pretrained_model_samples_several_hypotheses_of_a_bright_spot():
     model = hpunet_jax.load("pretrained/lidc_phantom")
     assert model.config.data.name == "lidc_phantom"
     y, x = np.mgrid[:64, :64] - 31.5
