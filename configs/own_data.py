@@ -34,4 +34,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.cache_dir = ""  # where the data set is built; "": <data.dir>/.tfds
     # "one" or "nan": what a class counts as that two maps lack; None: "nan" above two classes
     config.evaluation.absent = ml_collections.config_dict.placeholder(str)
+    config.evaluation.tile = (1024, 1024)  # greatest height and width that is sampled at once
     return config.lock()

@@ -89,10 +89,11 @@ def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Score
     if (scores := load_scores_of(file, of_what)) is not None:
         return scores, name
 
+    # Whole images are of any size, which batches are not.
+    batch_size = 1 if config.data.get("whole_images", False) else settings.batch_size
+
     def batches(split: str, limit: int | None = None):
-        return pipeline.eval_batches(
-            builder, split=split, batch_size=settings.batch_size, limit=limit
-        )
+        return pipeline.eval_batches(builder, split=split, batch_size=batch_size, limit=limit)
 
     scores = evaluate(
         model,

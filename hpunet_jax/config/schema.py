@@ -175,6 +175,13 @@ _EVALUATION = {
         None,
         choices=("one", "nan"),
     ),
+    "tile": Field(
+        int,
+        "of whole images: greatest height and width that a model sees at once",
+        (1024, 1024),
+        **_SIDE,
+        length=(2, 2),
+    ),
     "split": Field(str, "the split that is scored"),
     "num_samples": Field(int, "samples of each image", low=1, high=65_536),
     "batch_size": Field(int, "images in a batch; changes no score", low=1, high=65_536),

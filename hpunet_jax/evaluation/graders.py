@@ -25,8 +25,9 @@ import tqdm
 from jaxtyping import Float, Shaped, UInt8
 
 from hpunet_jax.evaluation.independent import independent_pixels
-from hpunet_jax.evaluation.model import FullBatches, SegmentationModel
+from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.inference.whole import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.gradings import GradedScores, Gradings, Metrics
 from hpunet_jax.metrics.iou import Absent
@@ -40,13 +41,14 @@ def evaluate(
     model: SegmentationModel,
     batches: Iterable[Examples],
     *,
-    crop: tuple[int, int],
+    crop: tuple[int, int] | None,
     num_samples: int = 16,
     seed: int = 0,
     num_images: int | None = None,
     training_frequencies: np.ndarray | None = None,
     absent: Absent | None = None,
     numbers: Sequence[int] = (),
+    tile: Sequence[int] = TILE,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -55,7 +57,8 @@ def evaluate(
       batches: examples with `image` uint8 [B, H, W, channels] and `masks` uint8 [B, H, W, G], whose
         values are classes, 255 where a pixel is not evaluated; a plane that is 255 everywhere is a
         grader who did not annotate this image. Only the last batch may be smaller than the others.
-      crop: height and width of the centre crop that is evaluated.
+      crop: height and width of the centre crop that is evaluated; None: whole images of any size,
+        each a batch of its own.
       num_samples: number of samples N.
       seed: seed of the samples and of the independent pixels.
       num_images: number of images, for the progress bar.
@@ -65,6 +68,7 @@ def evaluate(
         `default_absent`.
       numbers: numbers of samples by which the model is scored besides; the first `num_samples` of
         more samples are those of the rows.
+      tile: greatest height and width that the model sees of a whole image at once.
 
     Returns:
       The scores of each image, under the rows above and `model`; with several foreground classes
@@ -76,7 +80,8 @@ def evaluate(
     """
     num_classes = model.num_classes
     absent = absent or default_absent(num_classes)
-    scorer = _Scorer(model, num_samples, seed, absent, training_frequencies, tuple(numbers))
+    whole = tuple(tile) if crop is None else None
+    scorer = _Scorer(model, num_samples, seed, absent, training_frequencies, tuple(numbers), whole)
     parts: list[_Part] = []
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
         for part in _two_at_once(scorer, _read_all(batches, crop, num_classes)):
@@ -84,15 +89,14 @@ def evaluate(
             bar.update(len(part.subset_b))
     if not parts:
         raise ValueError("there are no images to evaluate: the split is empty.")
-    settings = {"num_samples": num_samples, "seed": seed, "crop": list(crop)}
+    of_images = {"tile": list(tile)} if crop is None else {"crop": list(crop)}
+    settings = {"num_samples": num_samples, "seed": seed, **of_images}
     if num_classes > 2:
         settings["absent"] = absent
     scores = _joined(parts, settings)
     if not scores.scored().any():
-        raise ValueError(
-            f"no image has a pixel to be scored: in their crops of {crop[0]}x{crop[1]} all masks "
-            f"are {IGNORED}."
-        )
+        where = f"in their crops of {crop[0]}x{crop[1]} " if crop else ""
+        raise ValueError(f"no image has a pixel to be scored: {where}all masks are {IGNORED}.")
     return scores
 
 
@@ -102,25 +106,27 @@ def default_absent(num_classes: int) -> Absent:
 
 
 def class_frequencies(
-    batches: Iterable[Examples], *, crop: tuple[int, int], num_classes: int
+    batches: Iterable[Examples], *, crop: tuple[int, int] | None, num_classes: int
 ) -> Float[np.ndarray, "h w C"]:
     """How often each class is drawn in each pixel of the crop: the training-time marginal.
 
     Args:
       batches: examples as for `evaluate`, usually one pass over the training split.
-      crop: height and width of the centre crop.
+      crop: height and width of the centre crop; None: whole images, all pixels together.
       num_classes: number of classes C.
 
     Returns:
-      float64 [h, w, C], summing to 1 over the classes; class 0 where nothing was drawn at all.
+      float64 [h, w, C], of whole images [1, 1, C], summing to 1 over the classes; class 0 where
+      nothing was drawn at all.
 
     Raises:
       ValueError: see `evaluate`.
     """
-    counts = np.zeros((*crop, num_classes))
+    counts = np.zeros((*(crop or (1, 1)), num_classes))
+    pooled = (0, 1) if crop else (0, 1, 2, 3)
     for batch in _read_all(batches, crop, num_classes):
         for label in range(num_classes):
-            counts[..., label] += (batch.masks == label).sum(axis=(0, 1))
+            counts[..., label] += (batch.masks == label).sum(axis=pooled)
     total = counts.sum(axis=-1, keepdims=True)
     nothing = np.eye(num_classes)[0]
     return np.where(total > 0, counts / np.maximum(total, 1), nothing)
@@ -153,10 +159,11 @@ class _Scorer:
     absent: Absent
     training_frequencies: np.ndarray | None
     numbers: tuple[int, ...]
+    tile: tuple[int, ...] | None  # of whole images; None: crops of one size
 
     def __call__(self, batch: _Batch) -> _Part:
         gradings = Gradings(batch.masks, self.model.num_classes, self.absent)
-        model = FullBatches(self.model, batch.size)
+        model = self._feeding(batch)
         drawn = model.sample(batch.images, self.num_samples, self.seed, batch.first)
         predictions = self._references(drawn.marginal, batch.first)
         rebuilt = gradings.reconstruction_iou(self._reconstruct(model, batch))
@@ -171,6 +178,11 @@ class _Scorer:
             by_number = gradings.by_number(most.labels, self.numbers)
         return _Part(rows, gradings.marked_by_all(), by_number)
 
+    def _feeding(self, batch: _Batch) -> FullBatches | WholeImages:
+        if self.tile is None:
+            return FullBatches(self.model, batch.size)
+        return WholeImages(self.model, self.tile)
+
     def _references(self, marginal: np.ndarray, first: int) -> dict[str, np.ndarray]:
         """Labels [N, B, H, W] of the reference rows, from the model's marginal [B, H, W, C]."""
         rows = {"thresholded_mean": marginal.argmax(axis=-1).astype(np.uint8)[None]}
@@ -182,7 +194,7 @@ class _Scorer:
         rows["independent_pixels"] = independent_pixels(marginal, self.num_samples, seed)
         return rows
 
-    def _reconstruct(self, model: FullBatches, batch: _Batch) -> np.ndarray:
+    def _reconstruct(self, model: FullBatches | WholeImages, batch: _Batch) -> np.ndarray:
         """The reconstructions [G, B, H, W] of all gradings; ignored pixels go in as class 0."""
         gradings = np.where(batch.masks == IGNORED, 0, batch.masks)
         return np.stack([model.reconstruct(batch.images, grading) for grading in gradings])
@@ -230,7 +242,7 @@ def _two_at_once(function: Callable[[_In], _Out], arguments: Iterable[_In]) -> I
 
 
 def _read_all(
-    batches: Iterable[Examples], crop: tuple[int, int], num_classes: int
+    batches: Iterable[Examples], crop: tuple[int, int] | None, num_classes: int
 ) -> Iterator[_Batch]:
     """Crops, brings the graders to the front, and numbers the images."""
     first = size = 0
@@ -242,7 +254,7 @@ def _read_all(
 
 
 def _read(
-    batch: Examples, crop: tuple[int, int], num_classes: int, first: int
+    batch: Examples, crop: tuple[int, int] | None, num_classes: int, first: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crops, and brings the graders to the front: [B, h, w, channels] and [G, B, h, w]."""
     if "masks" not in batch:
@@ -250,8 +262,9 @@ def _read(
             "the protocol 'graders' scores the masks of graders, which this data set has not: set "
             "evaluation.protocol to 'snemi3d' or 'cityscapes' for instances."
         )
-    images = centre_crop(batch["image"], crop)
-    masks = centre_crop(batch["masks"], crop)
+    images, masks = batch["image"], batch["masks"]
+    if crop:
+        images, masks = centre_crop(images, crop), centre_crop(masks, crop)
     wrong = (masks >= num_classes) & (masks != IGNORED)
     if wrong.any():
         image = first + int(np.argwhere(wrong)[0, 0])
@@ -263,7 +276,7 @@ def _read(
 
 
 def _check_frequencies(frequencies: np.ndarray, marginal_shape: tuple[int, ...]) -> None:
-    if frequencies.shape != marginal_shape[1:]:
+    if frequencies.shape not in (marginal_shape[1:], (1, 1, marginal_shape[-1])):
         raise ValueError(
             f"training_frequencies have shape {frequencies.shape}: expected {marginal_shape[1:]}, "
             "[h, w, C] of the evaluated crop."

@@ -1,5 +1,6 @@
 """What the protocols evaluate, and how they feed it (Appendix B)."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -7,6 +8,7 @@ from jaxtyping import Integer, Shaped
 
 from hpunet_jax.inference.marginal import Drawn, draw_with_marginal
 from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.whole import draw_whole, reconstruct_whole
 
 Images = Shaped[np.ndarray, "B H W channels"]
 
@@ -47,11 +49,8 @@ class FullBatches:
         if isinstance(self._model, Model):
             numbers = first + np.arange(len(filled))
             drawn = draw_with_marginal(self._model, filled, num_samples, seed, numbers)
-        else:  # it knows no numbers of images: the seed has to tell batches apart
-            word = seed_word([seed, first])
-            samples = self._model.sample(filled, num_samples, word, probabilities=True)
-            samples = np.asarray(samples)
-            drawn = Drawn(samples.argmax(axis=-1), samples.mean(axis=0), samples[0])
+        else:
+            drawn = _draw_from_any(self._model, filled, num_samples, seed, first)
         count = len(images)
         return Drawn(drawn.labels[:, :count], drawn.marginal[:count], drawn.first[:count])
 
@@ -65,6 +64,36 @@ class FullBatches:
     def _fill(self, array: np.ndarray) -> np.ndarray:
         missing = max(0, self._size - len(array))
         return np.concatenate([array, array[-1:].repeat(missing, axis=0)])
+
+
+class WholeImages:
+    """Images of any size, one at a time: at once or in tiles (`inference.whole`)."""
+
+    def __init__(self, model: SegmentationModel, tile: Sequence[int]):
+        self._model, self._tile = model, tile
+
+    def sample(self, images: Images, num_samples: int, seed: int, first: int) -> Drawn:
+        """Draws samples of images [1, H, W, channels], as `FullBatches` does."""
+        if not isinstance(self._model, Model):
+            return _draw_from_any(self._model, images, num_samples, seed, first)
+        return draw_whole(self._model, images[0], num_samples, seed, first, tile=self._tile)
+
+    def reconstruct(
+        self, images: Images, labels: Integer[np.ndarray, "B H W"]
+    ) -> Integer[np.ndarray, "B H W"]:
+        """Labels [1, H, W] through the posterior means."""
+        if not isinstance(self._model, Model):
+            return np.asarray(self._model.reconstruct(images, labels))
+        return reconstruct_whole(self._model, images[0], labels[0], tile=self._tile)[None]
+
+
+def _draw_from_any(
+    model: SegmentationModel, images: Images, num_samples: int, seed: int, first: int
+) -> Drawn:
+    """Of a model that knows no numbers of images: the seed has to tell batches apart."""
+    word = seed_word([seed, first])
+    samples = np.asarray(model.sample(images, num_samples, word, probabilities=True))
+    return Drawn(samples.argmax(axis=-1), samples.mean(axis=0), samples[0])
 
 
 def seed_word(seed: list[int]) -> int:

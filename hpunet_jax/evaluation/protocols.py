@@ -9,6 +9,8 @@ for graders:
   evaluation.absent             what a class counts as that two compared maps lack: 'one' or 'nan'
                                 (metrics/gradings.py); if missing, 'nan' above two classes
 
+  evaluation.tile               of whole images (data.whole_images): what the model sees at once
+
 and for instances:
 
   evaluation.hamming_threshold  the greatest distance within a cluster (Appendix G), 16 if missing
@@ -26,6 +28,7 @@ from hpunet_jax.evaluation.graders import Examples
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.segment import SegmentOptions
+from hpunet_jax.inference.whole import TILE
 
 PROTOCOLS = ("graders", "snemi3d", "cityscapes")
 _FORMER = {"lidc": "graders"}  # names in the configs of older runs
@@ -70,6 +73,7 @@ def evaluate(
         )
     crop = tuple(config.data.crop)
     if protocol == "graders":
+        crop = None if config.data.get("whole_images", False) else crop
         frequencies = graders.class_frequencies(
             training_batches(), crop=crop, num_classes=model.num_classes
         )
@@ -83,6 +87,7 @@ def evaluate(
             training_frequencies=frequencies,
             absent=settings.get("absent", None),
             numbers=numbers,
+            tile=settings.get("tile", TILE),
         )
     if numbers:
         raise ValueError(

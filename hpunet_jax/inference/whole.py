@@ -1,0 +1,303 @@
+"""Whole images of any size: at once where they fit, else in overlapping tiles of one hypothesis.
+
+The network is fully convolutional: on a larger image it has larger grids of latents. An image that
+is larger than a tile is cut into overlapping tiles, each of which keeps its middle (Ronneberger et
+al., 2015). The noise of a sample is drawn once for the image, one field over the latent grid of
+each scale, and each tile takes its part of it; so tiles agree where they overlap, and a sample is
+one hypothesis of the whole image.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from hpunet_jax.inference import programs
+from hpunet_jax.inference.inputs import as_unit_images, mean_flags
+from hpunet_jax.inference.marginal import Drawn
+from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.padding import pad_to
+from hpunet_jax.networks import Network, check_image_shape
+
+TILE = (1024, 1024)
+"""Height and width up to which an image is sampled at once, unless a config says otherwise."""
+
+Size = tuple[int, int]
+
+
+class Tile(NamedTuple):
+    """A part of a padded image that the network sees at once.
+
+    Attributes:
+      seen: slices of the padded image.
+      kept: slices of a map of the padded image that take their values from this tile.
+      inside: the same pixels as slices of the tile.
+    """
+
+    seen: tuple[slice, slice]
+    kept: tuple[slice, slice]
+    inside: tuple[slice, slice]
+
+
+class Plan(NamedTuple):
+    """How an image is covered.
+
+    Attributes:
+      size: height and width to which it is padded.
+      tile: height and width of every tile.
+      tiles: the tiles, of which each pixel is kept by one.
+    """
+
+    size: Size
+    tile: Size
+    tiles: tuple[Tile, ...]
+
+
+def plan_tiles(size: Sequence[int], multiple: int, greatest: Sequence[int] = TILE) -> Plan:
+    """Covers an image with tiles.
+
+    Images that fit into a tile are padded to few sizes, as the network is compiled for each: in
+    units of the multiple up to 8, then four steps for each doubling, so by less than a quarter
+    (and the rounding to the multiple). Tiles of larger images overlap by a quarter of their side,
+    at least by one multiple, and begin at multiples, so that their latents lie on the image's grid.
+
+    Args:
+      size: height and width of the image.
+      multiple: `network.size_multiple`.
+      greatest: greatest height and width of a tile; rounded down to multiples, at least to one.
+
+    Returns:
+      The plan.
+    """
+    sides = [_cover(n, multiple, most) for n, most in zip(size, greatest, strict=True)]
+    tiles = []
+    for down, across in itertools.product(*(parts for _, _, parts in sides)):
+        seen, kept, inside = zip(down, across, strict=True)
+        tiles.append(Tile(seen, kept, inside))
+    (height, tile_height, _), (width, tile_width, _) = sides
+    return Plan((height, width), (tile_height, tile_width), tuple(tiles))
+
+
+def draw_whole(
+    model: Model,
+    image: Shaped[np.ndarray, "H W channels"],
+    num_samples: int,
+    seed: int = 0,
+    image_id: int = 0,
+    *,
+    scales: Sequence[int] | None = None,
+    tile: Sequence[int] = TILE,
+) -> Drawn:
+    """Samples of a whole image of any size, and their mean class probabilities.
+
+    An image of a size that the network takes, not larger than a tile, has the samples that
+    `Model.sample` draws with the same seed and `image_ids=[image_id]`.
+
+    Args:
+      model: the model; not one that extrapolates.
+      image: [H, W, channels], as for `Model.sample`, of any height and width.
+      num_samples: number of samples N.
+      seed: seed of the latents.
+      image_id: tells the noise of images apart; slices of a volume have the same.
+      scales: the latent scales to sample, as for `Model.sample`.
+      tile: greatest height and width that the network sees at once.
+
+    Returns:
+      Labels [N, 1, H, W], marginal and first [1, H, W, C].
+
+    Raises:
+      ValueError: for an image of other channels or values.
+    """
+    network = model.network
+    plan, padded, cut = _prepare(network, image, tile)
+    mean = mean_flags(scales, network.num_latent_scales)
+    noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
+    draw = _program(_draw, network, plan, num_samples)
+
+    def of_tile(place: Tile) -> Any:
+        return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
+
+    labels, marginal, first = _join(plan, of_tile, (2, 1, 1))
+    return Drawn(labels[:, :, *cut], marginal[:, *cut], first[:, *cut])
+
+
+def reconstruct_whole(
+    model: Model,
+    image: Shaped[np.ndarray, "H W channels"],
+    labels: Integer[np.ndarray, "H W"],
+    *,
+    tile: Sequence[int] = TILE,
+) -> Integer[np.ndarray, "H W"]:
+    """Reconstructs a segmentation of a whole image through the posterior means, as `Model` does.
+
+    Args:
+      model: the model; not one that extrapolates.
+      image: as for `draw_whole`.
+      labels: the segmentation, in 0 to C - 1.
+      tile: as for `draw_whole`.
+
+    Returns:
+      uint8 (int32 for more than 256 classes) [H, W].
+
+    Raises:
+      ValueError: for an image of other channels or values.
+    """
+    plan, padded, cut = _prepare(model.network, image, tile)
+    padded_labels, _ = pad_to(labels.astype(np.int32), plan.size)
+    rebuild = _program(_reconstruct, model.network, plan)
+
+    def of_tile(place: Tile) -> Any:
+        return (rebuild(model.params, padded[place.seen][None], padded_labels[place.seen][None]),)
+
+    (rebuilt,) = _join(plan, of_tile, (1,))
+    return rebuilt[0, *cut]
+
+
+def noise_fields(
+    network: Network,
+    shape: tuple[int, ...],
+    num_samples: int,
+    seed: int,
+    image_id: int,
+    mean: Sequence[bool] = (),
+) -> tuple[Float[np.ndarray, "N _h _w _d"], ...]:
+    """The noise of some samples over an image's grid of latents, as `Model.sample` draws it.
+
+    Args:
+      network: the network.
+      shape: [H, W, channels] of the padded image.
+      num_samples: number of samples N.
+      seed: seed of the latents.
+      image_id: what tells the noise of images apart.
+      mean: the scales without noise, True for each; () for none.
+
+    Returns:
+      float32 for each latent scale, coarse to fine.
+    """
+    grids = programs.latent_shapes(network, shape)
+    draw = programs.program(_normal, network, shape, num_samples, grids)
+    fields = programs.to_numpy(draw(seed, np.array([image_id], np.int32)))
+    off = list(mean) or [False] * len(fields)
+    return tuple(np.where(fixed, np.float32(0), z) for fixed, z in zip(off, fields, strict=True))
+
+
+def _cover(length: int, multiple: int, greatest: int) -> tuple[int, int, list]:
+    """The padded length of an axis, that of a tile, and the slices (seen, kept, inside)."""
+    tile = max(multiple, greatest // multiple * multiple)
+    units = max(1, -(-length // multiple))
+    if units * multiple <= tile:
+        step = 2 ** max(0, (units - 1).bit_length() - 3)
+        padded = min(tile, -(-units // step) * step * multiple)
+        whole = slice(0, padded)
+        return padded, padded, [(whole, whole, whole)]
+    padded = units * multiple
+    overlap = min(max(multiple, tile // 4 // multiple * multiple), tile - multiple)
+    starts = [*range(0, padded - tile, tile - overlap), padded - tile]
+    seams = [(b + a + tile) // 2 for a, b in itertools.pairwise(starts)]
+    edges = [0, *seams, padded]
+    return (
+        padded,
+        tile,
+        [
+            (slice(start, start + tile), slice(a, b), slice(a - start, b - start))
+            for start, (a, b) in zip(starts, itertools.pairwise(edges), strict=True)
+        ],
+    )
+
+
+def _prepare(
+    network: Network, image: np.ndarray, tile: Sequence[int]
+) -> tuple[Plan, np.ndarray, tuple[slice, slice]]:
+    """The plan, the padded image as float32 in [0, 1], and what cuts the image out of it."""
+    image = as_unit_images(np.asarray(image)[None])[0]
+    if not image.size:
+        raise ValueError("the image has no pixels.")
+    plan = plan_tiles(image.shape[:2], network.size_multiple, tile)
+    padded, cut = pad_to(image, plan.size)
+    check_image_shape(network, padded.shape)
+    return plan, padded, cut
+
+
+def _program(
+    function: Callable[..., Any], network: Network, plan: Plan, *settings: Any
+) -> Callable[..., Any]:
+    """A function of this module, compiled for a tile."""
+    return programs.program(function, network, (*plan.tile, network.image_channels), *settings)
+
+
+def _part(
+    network: Network, noise: Sequence[np.ndarray], plan: Plan, tile: Tile
+) -> tuple[np.ndarray, ...]:
+    """A tile's part of the noise [N, 1, h, w, d] of each scale; global latents are all its."""
+    shapes = programs.latent_shapes(network, (*plan.tile, network.image_channels))
+    parts = []
+    for z, (height, width, _) in zip(noise, shapes, strict=True):
+        sides = zip((height, width), z.shape[1:3], plan.tile, tile.seen, strict=True)
+        down, across = (
+            slice(0, n) if n == all_ else slice(seen.start * n // side, seen.stop * n // side)
+            for n, all_, side, seen in sides
+        )
+        parts.append(z[:, None, down, across])
+    return tuple(parts)
+
+
+def _join(
+    plan: Plan, of_tile: Callable[[Tile], Sequence[Any]], axes: Sequence[int]
+) -> list[np.ndarray]:
+    """What a function gives of each tile as maps of the padded image; `axes` are its rows'."""
+    joined: list[np.ndarray] = []
+    for tile, parts in _computed(plan, of_tile):
+        if not joined:
+            joined = [
+                np.empty((*p.shape[:axis], *plan.size, *p.shape[axis + 2 :]), p.dtype)
+                for p, axis in zip(parts, axes, strict=True)
+            ]
+        for whole, part, axis in zip(joined, parts, axes, strict=True):
+            before = (slice(None),) * axis
+            whole[*before, *tile.kept] = part[*before, *tile.inside]
+    return joined
+
+
+def _computed(
+    plan: Plan, of_tile: Callable[[Tile], Sequence[Any]]
+) -> Iterator[tuple[Tile, list[np.ndarray]]]:
+    for tile in plan.tiles:
+        yield tile, [np.asarray(part) for part in of_tile(tile)]
+
+
+def _normal(network, num_samples, grids, seed, image_ids):
+    del network
+
+    def one(index):
+        keys = programs.sample_keys(seed, index, image_ids)
+        return tuple(
+            jax.random.normal(jax.random.fold_in(keys[0], scale), grid)
+            for scale, grid in enumerate(grids)
+        )
+
+    return jax.vmap(one)(jnp.arange(num_samples))
+
+
+def _draw(network, num_samples, params, image, noise):
+    features = network.encode(params, image)
+
+    def one(carry, sample):
+        total, first = carry
+        index, noise = sample
+        logits = network.sample(params, features, None, noise=noise).logits
+        probabilities = jax.nn.softmax(logits)
+        first = jnp.where(index == 0, probabilities, first)
+        return (total + probabilities, first), programs.most_probable(logits)
+
+    empty = jnp.zeros((*image.shape[:3], network.num_classes))
+    samples = jnp.arange(num_samples), noise
+    (total, first), labels = jax.lax.scan(one, (empty, empty), samples)
+    return labels, total / num_samples, first
+
+
+def _reconstruct(network, params, image, labels):
+    return programs.most_probable(network.reconstruct(params, image, labels))
