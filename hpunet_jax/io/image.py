@@ -53,18 +53,18 @@ class Slices:
         return self.volume.pixel_spacing if self.volume else None
 
 
-def fit_channels(image: Image, channels: int) -> np.ndarray:
+def fit_channels(image: Image | Slices, channels: int) -> np.ndarray:
     """An image's values for a model of grey (1 channel) or RGB (3 channels) images.
 
     Grey images become RGB for a model of RGB; RGB images become grey only where they are grey
     already, that is, where the three channels are equal.
 
     Args:
-      image: the image.
+      image: the image, or its slices.
       channels: 1 or 3.
 
     Returns:
-      uint8 or uint16 [H, W, channels].
+      uint8 or uint16 [H, W, channels], or [D, H, W, channels].
 
     Raises:
       ValueError: if the image has colours, but the model knows none; it names the file.

@@ -1,10 +1,18 @@
-"""Which files of a folder are images, by one rule for all programs; and keeping results apart."""
+"""Which files of a folder are images, by one rule for all programs; and keeping results apart.
+
+A picture is one image, a volume is its slices. The folder of a DICOM series is one volume.
+"""
 
 import os
 import pathlib
 from typing import NamedTuple
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".mpo", ".tif", ".tiff", ".bmp", ".webp")
+"""Of pictures. A TIFF file of several pages is a volume."""
+TIFF, HDF5 = (".tif", ".tiff"), (".h5", ".hdf5")
+ITK = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
+MEDICAL = (*ITK, *HDF5)
+"""Of volumes, and of nothing else."""
 
 # What operating systems and programs leave in folders, in lower case.
 _CLUTTER = {
@@ -32,7 +40,7 @@ class Listing(NamedTuple):
         more = ", ..." if len(self.skipped) > 3 else ""
         return (
             f"{len(self.skipped):,} skipped that are no image files here ({names}{more}); images "
-            f"end in {', '.join(SUFFIXES)}, in capitals or not."
+            f"end in {', '.join((*SUFFIXES, *MEDICAL))}, in capitals or not."
         )
 
 
@@ -50,19 +58,56 @@ def is_image(name: str) -> bool:
     return pathlib.PurePath(name).suffix.lower() in SUFFIXES and not is_clutter(name)
 
 
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The suffix in small letters, `.nii.gz` as one."""
+    name = pathlib.Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else pathlib.Path(name).suffix
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """What results are named after: a file's name without its suffix, or a folder's name."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return path.resolve().name
+    return path.name[: len(path.name) - len(suffix_of(path))]
+
+
+def is_medical(path: str | os.PathLike[str]) -> bool:
+    """Whether a name is that of a volume, and of nothing else: all but TIFF."""
+    return suffix_of(path) in MEDICAL or pathlib.Path(path).is_dir()
+
+
+def is_dicom(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is DICOM, by its suffix or content."""
+    path = pathlib.Path(path)
+    if not path.is_file() or is_clutter(path.name):
+        return False
+    if suffix_of(path) == ".dcm":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def find_images(path: str | os.PathLike[str]) -> Listing:
-    """The image files of a folder (not of the folders in it), or the one file given.
+    """The pictures, volumes and DICOM series of a folder, or the one that is given.
+
+    A folder that holds DICOM files is one series. The folders in a folder are not looked into,
+    unless they are such series.
 
     Args:
       path: a folder or a file.
 
     Returns:
-      The image files, and what else is there.
+      The files and series, and what else is there.
 
     Raises:
       FileNotFoundError: if there is no such folder or file, or no image in it.
       PermissionError: if the folder may not be listed.
-      ValueError: if two of them differ in their suffix only, so that results would collide.
+      ValueError: if two of them differ in their suffix only, so that results would collide; or if
+        there are images beside the files of a series.
     """
     path = pathlib.Path(path).expanduser()
     if path.is_file():
@@ -75,18 +120,42 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
         raise PermissionError(
             f"{path} may not be listed by this user: change its rights."
         ) from error
-    images = [entry for entry in entries if is_image(entry.name) and entry.is_file()]
-    if not images:
-        raise FileNotFoundError(f"{path} holds no image files ({', '.join(SUFFIXES)}).")
-    stems: dict[str, pathlib.Path] = {}
-    for file in images:
-        if file.stem in stems:
+    images = [entry for entry in entries if _is_image_or_volume(entry)]
+    dicom = [entry for entry in entries if is_dicom(entry)]
+    if dicom:
+        others = sorted(set(images) - set(dicom))
+        if others:
             raise ValueError(
-                f"{file} and {stems[file.stem].name} differ in their suffix only: rename one of "
+                f"{path} holds DICOM files ({dicom[0].name}) and other images ({others[0].name}): "
+                "a series must have a folder of its own."
+            )
+        return Listing([path], [])
+    series = [entry for entry in entries if entry.is_dir() and _is_series(entry)]
+    images = sorted([*images, *series])
+    if not images:
+        raise FileNotFoundError(
+            f"{path} holds no image files ({', '.join((*SUFFIXES, *MEDICAL))}) and no DICOM series."
+        )
+    names: dict[str, pathlib.Path] = {}
+    for file in images:
+        if (name := name_of(file)) in names:
+            raise ValueError(
+                f"{file} and {names[name].name} differ in their suffix only: rename one of "
                 "them, since results are named after the file without its suffix."
             )
-        stems[file.stem] = file
+        names[name] = file
     return Listing(images, sorted(set(entries) - set(images)))
+
+
+def _is_image_or_volume(path: pathlib.Path) -> bool:
+    return path.is_file() and (is_image(path.name) or suffix_of(path) in MEDICAL)
+
+
+def _is_series(folder: pathlib.Path) -> bool:
+    try:
+        return any(is_dicom(entry) for entry in folder.iterdir())
+    except PermissionError:
+        return False
 
 
 def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, no_type_check
 
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Num, Shaped
+from jaxtyping import Float32, Num, Shaped
 
 _FULL = 65_535  # what a window's upper end becomes
 _EVEN = 0.01  # by how much the sides of a square pixel may differ
@@ -190,6 +190,14 @@ def resize_labels(
     """
     height, width = size
     return np.stack([_resampled(one, (height, width), order=0) for one in labels])
+
+
+def resize_values(
+    values: Float32[np.ndarray, "D H W *axes"], size: Sequence[int]
+) -> Float32[np.ndarray, "D h w *axes"]:
+    """Numbers on another grid over the same area, interpolated linearly; as `resize_labels`."""
+    height, width = size
+    return np.stack([_resampled(one, (height, width), order=1) for one in values])
 
 
 def are_square(spacing: Sequence[float]) -> bool:

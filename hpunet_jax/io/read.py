@@ -8,9 +8,10 @@ import os
 
 from hpunet_jax.io.decode import decode_label_values, decode_values, whole_numbers
 from hpunet_jax.io.image import Image, Slices
+from hpunet_jax.io.listing import is_medical
 from hpunet_jax.io.preparation import AS_STORED, Preparation
 from hpunet_jax.io.stored import read_bytes
-from hpunet_jax.io.volumes import Volume, is_medical, read_volume
+from hpunet_jax.io.volumes import Volume, read_volume
 
 
 def read_image(path: str | os.PathLike[str], preparation: Preparation = AS_STORED) -> Image:

@@ -1,4 +1,4 @@
-"""Volumes: read with their geometry, and results written back into the same geometry.
+"""Volumes: read with their geometry. `write_volume` writes results into the same geometry.
 
 NIfTI, NRRD, MetaImage and DICOM series are read by SimpleITK, stacks of TIFF pages by tifffile,
 HDF5 by h5py. Geometry is SimpleITK's: millimetres, axes x (columns), y (rows), z (slices), in the
@@ -12,23 +12,18 @@ import os
 import pathlib
 import struct
 import zlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import h5py
 import numpy as np
 import SimpleITK as sitk
 import tifffile
-from jaxtyping import Integer, Num
+from jaxtyping import Num
 
-from hpunet_jax.files import write_aside
-from hpunet_jax.io.listing import is_clutter
+from hpunet_jax.io.dicom import read_itk, read_series
+from hpunet_jax.io.listing import HDF5, ITK, TIFF, suffix_of
 
-_ITK = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
-_TIFF, _HDF5 = (".tif", ".tiff"), (".h5", ".hdf5")
-MEDICAL = (*_ITK, *_HDF5)
-WRITTEN = (".nii", ".nii.gz", ".nrrd", ".mha", *_TIFF)
-_MOST_UNEVEN = 0.01  # of the distance of two slices; positions are rounded in files
+_RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +37,8 @@ class Volume:
       spacing: distance of voxels in x, y, z; 1, 1, 1 where the file does not know.
       origin: position of the first voxel in x, y, z.
       direction: the axes' directions, a 3x3 matrix row by row.
+      files: of DICOM, the files of the slices in their order.
+      flat: whether the file has but two axes.
     """
 
     array: Num[np.ndarray, "D H W"]
@@ -49,32 +46,18 @@ class Volume:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    files: tuple[str, ...] = ()
+    flat: bool = False
 
     @property
     def located(self) -> bool:
         """Whether the file knows a geometry."""
-        return suffix_of(self.source) not in (*_TIFF, *_HDF5)
+        return suffix_of(self.source) not in (*TIFF, *HDF5)
 
     @property
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Mm from row to row and from column to column; None where the file does not know."""
         return (self.spacing[1], self.spacing[0]) if self.located else None
-
-
-def is_medical(path: str | os.PathLike[str]) -> bool:
-    """Whether a name is that of a volume, and of nothing else: all but TIFF."""
-    return suffix_of(path) in MEDICAL or pathlib.Path(path).is_dir()
-
-
-def is_volume(path: str | os.PathLike[str]) -> bool:
-    """Whether a name is that of a volume, or may be (TIFF); a folder may be a DICOM series."""
-    return suffix_of(path) in (*_ITK, *_TIFF, *_HDF5) or pathlib.Path(path).is_dir()
-
-
-def suffix_of(path: str | os.PathLike[str]) -> str:
-    """The suffix in small letters, `.nii.gz` as one."""
-    name = pathlib.Path(path).name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else pathlib.Path(name).suffix
 
 
 def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Volume:
@@ -96,93 +79,58 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
         raise FileNotFoundError(f"{path} does not exist.")
     suffix = suffix_of(path)
     if path.is_dir():
-        return _read_series(path)
-    if suffix in _ITK:
-        image = _read_itk(sitk.ReadImage, path)
+        image, files = read_series(path)
+        return _from_itk(image, path, files)
+    if suffix in ITK:
+        image = read_itk(sitk.ReadImage, path)
         if suffix.startswith(".nii"):
             _check_nifti_whole(path)
-        return _from_itk(image, path)
-    if suffix in _TIFF:
+        return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [])
+    if suffix in TIFF:
         return Volume(_read_tiff(path), str(path))
-    if suffix in _HDF5:
+    if suffix in HDF5:
         return Volume(_read_hdf5(path, dataset), str(path))
     raise ValueError(
-        f"{path} is no volume: expected {', '.join((*_ITK, *_TIFF, *_HDF5))}, or the folder of a "
+        f"{path} is no volume: expected {', '.join((*ITK, *TIFF, *HDF5))}, or the folder of a "
         "DICOM series."
     )
 
 
-def write_volume(
-    path: str | os.PathLike[str], array: Integer[np.ndarray, "D H W"], like: Volume
-) -> None:
-    """Writes a map of labels with the geometry of the volume it belongs to.
-
-    Args:
-      path: a NIfTI, NRRD, MetaImage (.mha) or TIFF file; the latter knows no geometry.
-      array: integers [D, H, W]; int64 is written as the least unsigned type that holds it.
-      like: the volume whose geometry it gets.
-
-    Raises:
-      ValueError: for another suffix, another size than the volume's, or labels below 0.
-    """
-    suffix = suffix_of(path)
-    if suffix not in WRITTEN:
-        raise ValueError(f"{path} cannot be written: expected one of {', '.join(WRITTEN)}.")
-    if array.shape != like.array.shape:
-        raise ValueError(
-            f"{path}: labels of {_shown(array.shape)} voxels do not fit {like.source}, which has "
-            f"{_shown(like.array.shape)}."
-        )
-    if array.size and array.min() < 0:
-        raise ValueError(f"{path}: labels go down to {array.min()}: expected 0 or more.")
-    array = array.astype(np.min_scalar_type(int(array.max(initial=0))))
-    with write_aside(path) as aside:
-        if suffix in _TIFF:
-            tifffile.imwrite(aside, array, compression="deflate", photometric="minisblack")
-            return
-        image = sitk.GetImageFromArray(array)
-        image.SetSpacing(like.spacing)
-        image.SetOrigin(like.origin)
-        image.SetDirection(like.direction)
-        # SimpleITK wants the suffix whole: of `.nii.gz`, the temporary name ends in `.gz` alone.
-        whole = aside.with_name(f".{aside.name[1:].replace('.', '_')}{suffix}")
-        try:
-            sitk.WriteImage(image, str(whole), useCompression=True)
-            whole.replace(aside)
-        finally:
-            whole.unlink(missing_ok=True)
-
-
-def _from_itk(image: sitk.Image, path: pathlib.Path) -> Volume:
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+def _from_itk(image: sitk.Image, path: pathlib.Path, files: Sequence[str] = ()) -> Volume:
+    axes, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if axes == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
-    elif image.GetDimension() == 2 and image.GetNumberOfComponentsPerPixel() == 1:
+    elif axes == 2 and values == 1:
         image = sitk.JoinSeries(image)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+    if image.GetDimension() != 3 or values != 1:
+        colours = " (colours)" if values in (3, 4) else ""
         raise ValueError(
-            f"{path} has {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} "
-            "values a voxel: expected 3 axes (slices, rows, columns) and 1 value."
+            f"{path} has {axes} axes and {values} values a voxel{colours}: expected 3 axes "
+            "(slices, rows, columns) and 1 value."
         )
+    _check_grid(image, path)
     return Volume(
         sitk.GetArrayFromImage(image),
         str(path),
         image.GetSpacing(),
         image.GetOrigin(),
         image.GetDirection(),
+        tuple(files),
+        flat=axes == 2,
     )
 
 
-def _read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
-    """Runs a reader of SimpleITK, whose errors are RuntimeErrors with places in its sources."""
-    try:
-        with open(what, "rb"):  # rights are no damage
-            pass
-        return read(str(what))
-    except PermissionError as error:
-        raise PermissionError(f"{what} may not be read by this user: change its rights.") from error
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].removeprefix("sitk::ERROR: ")
-        raise ValueError(f"{what} is damaged or no volume ({reason}).") from error
+def _check_grid(image: sitk.Image, path: pathlib.Path) -> None:
+    """Refuses geometries whose voxels do not lie on a grid with right angles."""
+    numbers = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
+    axes = np.reshape(image.GetDirection(), (3, 3))
+    if not np.isfinite(numbers).all() or min(image.GetSpacing()) <= 0:
+        wrong = f"its voxels are {_shown(image.GetSpacing())} mm large"
+    elif np.abs(axes.T @ axes - np.eye(3)).max() > _RIGHT_ANGLE:
+        wrong = "its axes are not at right angles"
+    else:
+        return
+    raise ValueError(f"{path} has a geometry that is no grid: {wrong}. Resample it first.")
 
 
 def _check_nifti_whole(path: pathlib.Path) -> None:
@@ -216,43 +164,6 @@ def _nifti_size(header: bytes) -> int:
             continue
         return int(begin) + math.prod(shape[1 : shape[0] + 1]) * bits // 8
     return 0
-
-
-def _read_series(folder: pathlib.Path) -> Volume:
-    """The one DICOM series of a folder, in the order of its positions, none missing."""
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        found = f"{len(series)} DICOM series" if series else "no DICOM series"
-        raise ValueError(f"{folder} has {found}: expected one in a folder of its own.")
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-    names = [name for name in names if not is_clutter(pathlib.Path(name).name)]
-    headers = [_header(name) for name in names]
-    normal = np.asarray(headers[0].GetDirection()).reshape(3, 3)[:, 2]
-    places = np.array([np.dot(header.GetOrigin(), normal) for header in headers])
-    order = np.argsort(places, kind="stable")
-    names, places = [names[i] for i in order], places[order]
-    steps = np.diff(places)
-    if len(steps) and np.ptp(steps) > _MOST_UNEVEN * np.median(steps):
-        worst = int(np.argmax(np.abs(steps - np.median(steps))))
-        first, second = (pathlib.Path(name).name for name in names[worst : worst + 2])
-        raise ValueError(
-            f"{folder} has slices at uneven distances: {first} and {second} are {steps[worst]:.3f} "
-            f"mm apart, others {np.median(steps):.3f} mm. A slice is missing, or there twice."
-        )
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(names)
-    try:
-        return _from_itk(reader.Execute(), folder)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ValueError(f"{folder} is a damaged DICOM series ({reason}).") from error
-
-
-def _header(name: str) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(name)
-    _read_itk(lambda _: reader.ReadImageInformation(), name)
-    return reader
 
 
 def _read_tiff(path: pathlib.Path) -> np.ndarray:
@@ -298,5 +209,5 @@ def _read_hdf5(path: pathlib.Path, dataset: str | None) -> np.ndarray:
         raise ValueError(f"{path} is damaged or no HDF5 file ({error}).") from error
 
 
-def _shown(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+def _shown(lengths: Sequence[float]) -> str:
+    return "x".join(f"{length:g}" for length in lengths)

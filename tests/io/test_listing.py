@@ -3,6 +3,7 @@
 import pytest
 
 from hpunet_jax.io import check_apart, find_images
+from hpunet_jax.io.listing import name_of
 
 CLUTTER = ["._a.png", ".hidden.png", ".DS_Store", "Thumbs.db", "desktop.ini", "~$a.png", "a.png~"]
 
@@ -29,6 +30,21 @@ def test_folders_without_images_and_names_that_collide_are_refused(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"a\.png and a\.jpeg differ in their suffix only"):
         find_images(tmp_path)
+
+
+def test_volumes_and_folders_of_dicom_series_are_images_by_their_names(tmp_path):
+    for name in ("a.nii.gz", "b.NRRD", "c.h5", "d.raw"):
+        (tmp_path / name).touch()
+    for series, name in (("1.2.840", "IM0001"), ("scan", "x.dcm")):
+        (tmp_path / series).mkdir()
+        (tmp_path / series / name).write_bytes(bytes(128) + b"DICM")
+    found = find_images(tmp_path)
+    assert [name_of(path) for path in found.images] == ["1.2.840", "a", "b", "c", "scan"]
+    assert [path.name for path in found.skipped] == ["d.raw"]
+    assert find_images(tmp_path / "1.2.840").images == [tmp_path / "1.2.840"]
+    (tmp_path / "scan" / "preview.png").touch()
+    with pytest.raises(ValueError, match=r"holds DICOM files \(x\.dcm\) and other .*preview\.png"):
+        find_images(tmp_path / "scan")
 
 
 @pytest.mark.parametrize("out", ["images", "images/results", "images/../images", "link"])

@@ -1,6 +1,7 @@
 """Volumes keep their geometry: what is written for a volume opens in place over it."""
 
 import h5py
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -8,7 +9,8 @@ import SimpleITK as sitk
 import tifffile
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from hpunet_jax.io.volumes import read_volume, write_volume
+from hpunet_jax.io.volumes import read_volume
+from hpunet_jax.io.write_volumes import result_suffix, write_volume
 
 RNG = np.random.default_rng(0)
 CT = RNG.integers(-1000, 2000, (4, 6, 5)).astype(np.int16)
@@ -23,7 +25,8 @@ def itk_image(array=CT):
     return image
 
 
-def write_series(folder, positions):
+def write_series(folder, positions, **changes):
+    """A series of CT slices; `changes` are DICOM attributes, each a function of the number."""
     folder.mkdir()
     series = pydicom.uid.generate_uid()
     for number, (z, pixels) in enumerate(zip(positions, CT, strict=False)):
@@ -40,6 +43,8 @@ def write_series(folder, positions):
         data.PixelRepresentation, data.PhotometricInterpretation = 1, "MONOCHROME2"
         data.RescaleSlope, data.RescaleIntercept = 2, -1024
         data.PixelData = pixels.tobytes()
+        for name, change in changes.items():
+            setattr(data, name, change(number))
         data.save_as(folder / f"{7 * number % 5}.dcm", enforce_file_format=True)
 
 
@@ -151,3 +156,102 @@ def test_what_is_no_volume_is_named(tmp_path):
         with pytest.raises(ValueError, match=words):
             write_volume(tmp_path / "out" / name, labels, volume)
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_are_written_in_place_too_and_into_hdf5(tmp_path):
+    sitk.WriteImage(itk_image(), str(tmp_path / "ct.nii.gz"))
+    volume = read_volume(tmp_path / "ct.nii.gz")
+    chances = RNG.uniform(size=CT.shape).astype(np.float32)
+    for suffix in (".nii.gz", ".nrrd", ".mha", ".tif", ".h5"):
+        write_volume(tmp_path / f"chance{suffix}", chances, volume)
+        again = read_volume(tmp_path / f"chance{suffix}")
+        np.testing.assert_array_equal(again.array, chances, strict=True)
+        if again.located:
+            np.testing.assert_allclose(again.spacing, volume.spacing, atol=1e-6)
+            np.testing.assert_allclose(again.origin, volume.origin, atol=1e-5)
+            np.testing.assert_allclose(again.direction, volume.direction, atol=1e-6)
+
+
+def test_an_image_of_two_axes_is_written_with_two(tmp_path):
+    sitk.WriteImage(itk_image()[..., 2], str(tmp_path / "slice.mha"))
+    volume = read_volume(tmp_path / "slice.mha")
+    assert volume.array.shape == (1, 6, 5)
+    write_volume(tmp_path / "labels.mha", (volume.array > 0).astype(np.uint8), volume)
+    assert sitk.ReadImage(str(tmp_path / "labels.mha")).GetSize() == (5, 6)
+
+
+@pytest.mark.parametrize("instances", [False, True])
+def test_labels_of_a_dicom_series_are_a_segmentation_in_its_place(tmp_path, instances):
+    write_series(tmp_path / "ct", [30.0, 33.0, 36.0, 39.0])
+    volume = read_volume(tmp_path / "ct")
+    assert result_suffix(volume) == ".dcm"
+    assert result_suffix(volume, floats=True) == ".nii.gz"
+    labels = RNG.integers(0, 3, CT.shape)
+    write_volume(tmp_path / "sample_00.dcm", labels, volume, instances)
+    found = highdicom.seg.segread(tmp_path / "sample_00.dcm")
+    referenced = {str(uid) for _, series, uid in found.get_source_image_uids() if str(series)}
+    sources = {str(pydicom.dcmread(file).SOPInstanceUID) for file in volume.files}
+    assert referenced == sources
+    assert found.SeriesDescription == "sample_00"
+    written = found.get_volume(combine_segments=True)
+    # Where the centres of voxels lie in the patient, by highdicom and by SimpleITK.
+    places = np.argwhere(written.array > 0)
+    positions = places @ written.affine[:3, :3].T + written.affine[:3, 3]
+    image = sitk.GetImageFromArray(labels)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    for place, position in zip(places, positions, strict=True):
+        index = image.TransformPhysicalPointToIndex(position.tolist())
+        assert image[index] == written.array[tuple(place)]
+    assert len(places) == (labels > 0).sum()
+
+    again = tmp_path / "again" / "sample_00.dcm"
+    write_volume(again, labels, volume, instances)
+    assert pydicom.dcmread(again).SOPInstanceUID == found.SOPInstanceUID
+    write_volume(tmp_path / "none.dcm", 0 * labels, volume, instances)
+    nothing = highdicom.seg.segread(tmp_path / "none.dcm")
+    assert nothing.get_volume(combine_segments=True).array.sum() == 0
+    with pytest.raises(ValueError, match="hold labels of a DICOM series only"):
+        write_volume(tmp_path / "a.dcm", labels.astype(np.float32), volume)
+
+
+def test_series_whose_slices_do_not_belong_together_are_refused(tmp_path):
+    even = [30.0, 33.0, 36.0, 39.0]
+    cases = {
+        "tilted": ({"ImagePositionPatient": lambda n: [1, 2 + n, 30 + 3 * n]}, "is no grid"),
+        "turned": (
+            {"ImageOrientationPatient": lambda n: [1, 0, 0, 0, 0, 1] if n else [1, 0, 0, 0, 1, 0]},
+            r"are no volume: .*\.dcm and .*\.dcm have different directions",
+        ),
+        "scaled": (
+            {"PixelSpacing": lambda n: [0.75, 0.5 + 0.1 * (n == 2)]},
+            r"different mm of spacing \(0\.5, 0\.75 and 0\.6, 0\.75\)",
+        ),
+        "twice": ({"ImagePositionPatient": lambda n: [1, 2, 30]}, "slices at one place"),
+    }
+    for name, (changes, words) in cases.items():
+        write_series(tmp_path / name, even, **changes)
+        with pytest.raises(ValueError, match=words):
+            read_volume(tmp_path / name)
+    write_series(tmp_path / "cut", even)
+    file = next((tmp_path / "cut").iterdir())
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=rf"{file.name} is damaged"):
+        read_volume(tmp_path / "cut")
+
+
+def test_geometries_that_are_no_grid_and_colours_are_refused(tmp_path):
+    sitk.WriteImage(itk_image(), str(tmp_path / "ct.nrrd"))
+    header, pixels = (tmp_path / "ct.nrrd").read_bytes().split(b"\n\n", 1)
+    lines = [
+        b"space directions: (0,0.5,0) (-0.75,0.3,0) (0,0,3)" if b"directions" in line else line
+        for line in header.splitlines()
+    ]
+    (tmp_path / "ct.nrrd").write_bytes(b"\n".join(lines) + b"\n\n" + pixels)
+    with pytest.raises(ValueError, match=r"ct\.nrrd has a geometry that is no grid: its axes"):
+        read_volume(tmp_path / "ct.nrrd")
+    colours = sitk.GetImageFromArray(np.zeros((4, 6, 5, 3), np.uint8), isVector=True)
+    sitk.WriteImage(colours, str(tmp_path / "colours.mha"))
+    with pytest.raises(ValueError, match=r"colours\.mha has 3 axes and 3 values a voxel \(colours"):
+        read_volume(tmp_path / "colours.mha")

@@ -1,0 +1,155 @@
+"""DICOM series by SimpleITK: the slices of a folder in their order, none missing, on one grid."""
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from hpunet_jax.io.listing import is_clutter, is_dicom
+
+_MOST_UNEVEN = 0.01  # of the distance of two slices; positions are rounded in files
+
+
+def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
+    """Reads the one DICOM series of a folder.
+
+    Args:
+      folder: the folder; hidden files do not count.
+
+    Returns:
+      The volume, in the units that slope and intercept give (Hounsfield units of a CT); and the
+      files of its slices in their order.
+
+    Raises:
+      ValueError: if there is no series, or several; a slice is missing, or unlike the others; they
+        are no grid; or a file is damaged. It names the folder and the files.
+    """
+    names = _files_of_series(pathlib.Path(folder))
+    headers = [_header(name) for name in names]
+    _check_alike(folder, names, headers)
+    origins = np.array([header.GetOrigin() for header in headers])
+    normal = np.asarray(headers[0].GetDirection()).reshape(3, 3)[:, 2]
+    order = np.argsort(origins @ normal, kind="stable")
+    names, origins = [names[i] for i in order], origins[order]
+    _check_steps(folder, names, origins, normal)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(names)
+    try:
+        return reader.Execute(), names
+    except RuntimeError as error:
+        raise ValueError(f"{folder} is a damaged DICOM series ({_reason(error)}).") from error
+
+
+def read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
+    """Runs a reader of SimpleITK, whose errors are RuntimeErrors with places in its sources.
+
+    Args:
+      read: takes the path as text.
+      what: a file.
+
+    Raises:
+      PermissionError: if the file may not be read.
+      ValueError: if the reader fails; it names the file and the reason.
+    """
+    try:
+        with open(what, "rb"):  # rights are no damage
+            pass
+        return read(str(what))
+    except PermissionError as error:
+        raise PermissionError(f"{what} may not be read by this user: change its rights.") from error
+    except RuntimeError as error:
+        if "orthonormal" in str(error):
+            raise ValueError(
+                f"{what} has a geometry that is no grid: its axes are not at right angles. "
+                "Resample it first."
+            ) from error
+        raise ValueError(f"{what} is damaged or no volume ({_reason(error)}).") from error
+
+
+def _files_of_series(folder: pathlib.Path) -> list[str]:
+    found = {
+        series: [
+            name
+            for name in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series)
+            if not is_clutter(pathlib.Path(name).name)
+        ]
+        for series in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    }
+    found = {series: names for series, names in found.items() if names}
+    listed = {pathlib.Path(name).name for names in found.values() for name in names}
+    for file in sorted(folder.iterdir()):
+        # GDCM passes over what it cannot read.
+        if is_dicom(file) and file.name not in listed and file.name.upper() != "DICOMDIR":
+            raise ValueError(f"{file} is damaged, or no DICOM image: mend it or move it elsewhere.")
+    if not found:
+        raise ValueError(f"{folder} has no DICOM series: expected one in a folder of its own.")
+    if len(found) > 1:
+        examples = [f"{pathlib.Path(n[0]).name} of {len(n)} files" for n in found.values()]
+        raise ValueError(
+            f"{folder} has {len(found)} DICOM series: expected one in a folder of its own; one "
+            f"begins with {examples[0]}, another with {examples[1]}."
+        )
+    return next(iter(found.values()))
+
+
+def _check_alike(
+    folder: str | os.PathLike[str], names: Sequence[str], headers: Sequence[sitk.ImageFileReader]
+) -> None:
+    """All slices must have one size, orientation and size of pixels."""
+    first = headers[0]
+    for name, header in zip(names, headers, strict=True):
+        for what, one, other in (
+            ("pixels", first.GetSize()[:2], header.GetSize()[:2]),
+            ("mm of spacing", first.GetSpacing()[:2], header.GetSpacing()[:2]),
+            ("directions of rows and columns", first.GetDirection(), header.GetDirection()),
+        ):
+            if not np.allclose(one, other, rtol=1e-4, atol=1e-4):
+                files = f"{pathlib.Path(names[0]).name} and {pathlib.Path(name).name}"
+                raise ValueError(
+                    f"{folder} has slices that are no volume: {files} have different {what} "
+                    f"({_shown(one)} and {_shown(other)}). Move what is another image elsewhere."
+                )
+
+
+def _check_steps(
+    folder: str | os.PathLike[str], names: Sequence[str], origins: np.ndarray, normal: np.ndarray
+) -> None:
+    """Slices must follow each other at even distances, straight along their normal."""
+    moves = np.diff(origins, axis=0)
+    steps = moves @ normal
+    if not len(steps):
+        return
+    middle = np.median(steps)
+    if np.ptp(steps) > _MOST_UNEVEN * middle:
+        worst = int(np.argmax(np.abs(steps - middle)))
+        first, second = (pathlib.Path(name).name for name in names[worst : worst + 2])
+        raise ValueError(
+            f"{folder} has slices at uneven distances: {first} and {second} are {steps[worst]:.3f} "
+            f"mm apart, others {middle:.3f} mm. A slice is missing, or there twice."
+        )
+    if middle <= 0:
+        raise ValueError(f"{folder} has slices at one place: expected one at each position.")
+    aside = np.linalg.norm(moves - steps[:, None] * normal, axis=1).max()
+    if aside > _MOST_UNEVEN * middle:
+        raise ValueError(
+            f"{folder} has a geometry that is no grid: each slice is shifted by up to {aside:.3f} "
+            "mm against the one before (a tilted gantry?). Resample it first."
+        )
+
+
+def _header(name: str) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(name)
+    read_itk(lambda _: reader.ReadImageInformation(), name)
+    return reader
+
+
+def _reason(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1].removeprefix("sitk::ERROR: ")
+
+
+def _shown(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
