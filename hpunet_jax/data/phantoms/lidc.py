@@ -36,9 +36,13 @@ _CITATION = """
 class LidcPhantom(tfds.core.GeneratorBasedBuilder):
     """Real outlines of LIDC-IDRI on simulated CT."""
 
-    VERSION = tfds.core.Version("3.0.0")
+    VERSION = tfds.core.Version("4.0.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS's interface)
-        "3.0.0": "The outlines of holes belong to the holes: 656 masks of 579 examples are smaller."
+        "4.0.0": (
+            "New images: chest wall in layers, mediastinum, vessels in space, ground glass, and "
+            "what scanners add. The masks are those of 3.0.0."
+        ),
+        "3.0.0": "Holes' outlines belong to the holes: 656 masks of 579 examples are smaller.",
     }
 
     def _info(self) -> tfds.core.DatasetInfo:

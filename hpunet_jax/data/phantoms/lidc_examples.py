@@ -97,7 +97,7 @@ def lesion_examples(
     Returns:
       As in `phantom_examples`.
     """
-    simulated = SimulatedLesion(scan, number, lesion)
+    simulated = SimulatedLesion(scan, number, lesion, pixel_spacing)
     return [
         {
             "id": f"{patient}/scan{scan}_lesion{number}_z{z:.2f}",

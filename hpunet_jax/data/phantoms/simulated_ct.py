@@ -1,12 +1,14 @@
 """Simulated CT around real LIDC-IDRI outlines: what the embedded data set's images show (App. C).
 
 The outlines are real, the CT values are not: no CT archive ships with this project. Each lesion
-gets a hidden "true" shape in lung parenchyma with vessels and sometimes pleura. The shape lies
-between the readings (their signed distances, averaged with hidden weights) and is made larger or
-smaller and wavy at random, about as much as radiologists differ from each other: also where a
-single one marked a slice, the image does not show that outline. The density follows the rated
-texture, the edge the rated margin, the contrast the rated subtlety and how many graders saw it at
-all, each with some noise. Blur and noise leave open where exactly the lesion ends.
+gets a hidden "true" shape in lung parenchyma with vessels (`vessels`), and around the lung what
+lies there at the lesion's real place in the scan (`thorax`); then the scanner's blur, noise and
+streaks (`scanner`). The shape lies between the readings (their signed distances, averaged with
+hidden weights) and is made larger or smaller and wavy at random, about as much as radiologists
+differ from each other: also where a single one marked a slice, the image does not show that
+outline. The density follows the rated texture, the edge the rated margin, the contrast the rated
+subtlety and how many graders saw it at all, each with some noise. Blur and noise leave open where
+exactly the lesion ends.
 
 Everything is a deterministic function of (scan, lesion, slice, `_SEED`) and what the graders drew.
 """
@@ -19,21 +21,24 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
-from hpunet_jax.data.lidc.cutting import RESOLUTION, SIZE
+from hpunet_jax.data.lidc.cutting import RESOLUTION, SIZE, to_grey
 from hpunet_jax.data.lidc.lesions import GRADERS, Lesion
+from hpunet_jax.data.phantoms.scanner import draw_scanner
+from hpunet_jax.data.phantoms.thorax import Surroundings, draw_thorax
+from hpunet_jax.data.phantoms.vessels import cut_vessels, draw_vessels
 
-_SEED = 2
+_SEED = 4
 WINDOW = (-1000.0, 400.0)  # Hounsfield units shown as 0 and 255
-KEYFRAME = 6.0  # mm between independent draws of vessels and smooth noise
+KEYFRAME = 6.0  # mm between independent draws of smooth noise
 
-_LUNG = -860.0
-_VESSEL = 40.0
-_CHEST_WALL = 30.0
+_VESSEL = 60.0
+_FINEST = 150.0  # standard deviation before it is smoothed
+_MIDDLE = 255.5  # pixel, of a scan's 512
 # Density of a lesion in Hounsfield units for texture 1 (ground glass) to 5 (solid)
-_DENSITY = np.array([-640.0, -500.0, -330.0, -120.0, 20.0])
+_DENSITY = np.array([-600.0, -480.0, -320.0, -110.0, 30.0])
 _CALCIFIED = 350.0
 # Streams of random numbers: what is drawn again for each keyframe or slice.
-_VESSELS, _PARENCHYMA, _WAVES, _NOISE = range(4)
+_VESSELS, _PARENCHYMA, _WAVES, _NOISE, _PATCHES, _GRAIN, _FINE = range(7)
 _EVERYWHERE = (slice(None), slice(None))
 
 
@@ -49,8 +54,9 @@ class Anatomy:
       contrast: 0 ... 1, how much of the density stands out against the lung.
       fading: a slice marked by a part f of the graders shows f ** fading of the contrast.
       edge: softness of the lesion's edge in pixels.
-      wall: (angle, distance, curvature) of the chest wall, or None.
-      noise: standard deviation of the scanner's noise in Hounsfield units.
+      grain: how unevenly the lesion is filled; ground glass is.
+      lung: Hounsfield units of the lung.
+      weight: by how much the lung is denser from one pixel row to the next, towards the back.
     """
 
     weights: np.ndarray
@@ -60,22 +66,39 @@ class Anatomy:
     contrast: float
     fading: float
     edge: float
-    wall: tuple[float, float, float] | None
-    noise: float
+    grain: float
+    lung: float
+    weight: float
 
 
 class SimulatedLesion:
     """Renders the slices of one lesion."""
 
-    def __init__(self, scan: int, number: int, lesion: Lesion):
+    def __init__(self, scan: int, number: int, lesion: Lesion, pixel_spacing: float):
         """Args:
         scan: number of the scan.
         number: number of the lesion within its scan.
         lesion: its readings.
+        pixel_spacing: size of the scan's pixels in mm.
         """
         self._seed = (_SEED, scan, number)
-        self._anatomy = _draw_anatomy(np.random.default_rng(self._seed), lesion)
-        self._vessels: dict[int, np.ndarray] = {}
+        rng = np.random.default_rng(self._seed)
+        self._anatomy = _draw_anatomy(rng, lesion, pixel_spacing)
+        self._scanner = draw_scanner(np.random.default_rng((_SEED, scan)), pixel_spacing)
+        place = tuple((c - _MIDDLE) * pixel_spacing for c in lesion.centre)
+        reach = functools.partial(_reach, lesion, self._anatomy.weights, pixel_spacing)
+        thorax = draw_thorax(rng, place, reach)
+        slices = lesion.slices
+        self._middle = (slices[0] + slices[-1]) / 2
+        self._around = Surroundings(
+            thorax, place, self._smooth_noise(_PATCHES, self._middle, scale=20)
+        )
+        root = (thorax.centre[0] - 0.6 * thorax.side * thorax.axes[0], thorax.centre[1])
+        self._vessels = draw_vessels(
+            self._rng(_VESSELS, 0),
+            (root[0] - place[0], root[1] - place[1]),
+            (slices[0], slices[-1]),
+        )
 
     def image(self, z: float, masks: np.ndarray) -> np.ndarray:
         """The simulated CT of one slice.
@@ -87,20 +110,32 @@ class SimulatedLesion:
         Returns:
           uint8 [180, 180], windowed to [-1000, 400] HU.
         """
+        hu = self._lung(z)
+        self._draw_lesion(hu, z, masks)
+        hu = self._around.cover(hu, z - self._middle)
+        hu = self._scanner.image(self._rng(_NOISE, round(z * 100)), hu)
+        return to_grey(hu, WINDOW)
+
+    def _lung(self, z: float) -> np.ndarray:
+        """Parenchyma and vessels in Hounsfield units; float32 [180, 180]."""
+        hu = self._anatomy.lung + 20.0 * self._smooth_noise(_PARENCHYMA, z, scale=16)
+        fine = self._rng(_FINE, round(z * 100)).standard_normal(hu.shape, np.float32)
+        hu += _FINEST * gaussian_filter(fine, 2.2, truncate=3.0)  # airways and vessels unresolved
+        hu += np.float32(self._anatomy.weight) * np.arange(-SIZE // 2, SIZE // 2)[:, None]
+        depth = -self._around.depth(z - self._middle)
+        vessels = cut_vessels(self._vessels, z, self._scanner.thickness, depth)
+        hu += (_VESSEL - hu) * vessels
+        return hu
+
+    def _draw_lesion(self, hu: np.ndarray, z: float, masks: np.ndarray) -> None:
+        """Draws the lesion into Hounsfield units [180, 180]; what is denser stays as it is."""
         anatomy = self._anatomy
-        hu = _LUNG + 25.0 * self._smooth_noise(_PARENCHYMA, z, scale=12)
-        hu += (_VESSEL - _LUNG) * self._vessels_at(z)
-        if anatomy.wall is not None:
-            hu += (_CHEST_WALL - hu) * chest_wall(*anatomy.wall)
         window = _surroundings(masks.any(axis=-1))
         marked = masks.any(axis=(0, 1)).mean()  # the fewer graders saw it, the less is to be seen
         presence = expit(self.hidden_shape(z, masks)[window] / (0.6 * anatomy.edge))
-        visible = anatomy.contrast * marked**anatomy.fading * presence
+        filling = 1 + anatomy.grain * self._smooth_noise(_GRAIN, z, scale=5, window=window)
+        visible = anatomy.contrast * marked**anatomy.fading * presence * filling.clip(0, 1.6)
         hu[window] += (anatomy.density - hu[window]).clip(min=0) * visible
-        noise = self._rng(_NOISE, round(z * 100)).standard_normal(hu.shape, np.float32)
-        hu = gaussian_filter(hu + 2.2 * anatomy.noise * noise, 0.8)
-        low, high = WINDOW
-        return ((hu - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8)
 
     def hidden_shape(self, z: float, masks: np.ndarray) -> np.ndarray:
         """The hidden shape in one slice, as a signed distance from its edge.
@@ -148,13 +183,6 @@ class SimulatedLesion:
         # einsum, because BLAS's threads would fight over the cores that the worker processes fill.
         return np.einsum("hp,pw->hw", np.einsum("ph,pq->hq", rows, coarse), columns)
 
-    def _vessels_at(self, z: float) -> np.ndarray:
-        frame, t = divmod(z / KEYFRAME, 1.0)
-        for i in (int(frame), int(frame) + 1):
-            if i not in self._vessels:
-                self._vessels[i] = _draw_vessels(self._rng(_VESSELS, i))
-        return (1 - t) * self._vessels[int(frame)] + t * self._vessels[int(frame) + 1]
-
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """Distance of each pixel from a mask's edge in pixels: positive inside, negative outside.
@@ -171,15 +199,7 @@ def signed_distance(mask: np.ndarray) -> np.ndarray:
     return np.where(mask, inside - 0.5, 0.5 - distance_transform_edt(~mask))
 
 
-def chest_wall(angle: float, distance: float, curvature: float) -> np.ndarray:
-    """The chest wall as a smooth step beyond a curved border; [180, 180] in 0 ... 1."""
-    y, x = (np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2).astype(np.float32)
-    along = -np.sin(angle) * x + np.cos(angle) * y
-    beyond = np.cos(angle) * x + np.sin(angle) * y + curvature * along**2 - distance
-    return 1 / (1 + np.exp(-np.clip(beyond / 1.2, -30, 30)))
-
-
-def _draw_anatomy(rng: np.random.Generator, lesion: Lesion) -> Anatomy:
+def _draw_anatomy(rng: np.random.Generator, lesion: Lesion, pixel_spacing: float) -> Anatomy:
     ratings = {
         name: float(np.mean([reading.ratings[name] for reading in lesion.readings]))
         for name in ("subtlety", "texture", "margin", "calcification")
@@ -188,24 +208,19 @@ def _draw_anatomy(rng: np.random.Generator, lesion: Lesion) -> Anatomy:
     density = float(np.interp(ratings["texture"] + doubt[0], np.arange(1, 6), _DENSITY))
     if ratings["calcification"] < 5:  # 6 is "absent", 5 "non-central"
         density = _CALCIFIED
-    # In pixels of the crop; those of a scan are about 0.7 mm.
-    radius = 0.5 * _extent(lesion) * 0.7 / RESOLUTION
-    wall = (
-        rng.uniform(0, 2 * np.pi),
-        max(radius + 6.0, 24.0) + rng.exponential(15.0),
-        rng.uniform(0.001, 0.006),
-    )
+    radius = 0.5 * _extent(lesion) * pixel_spacing / RESOLUTION  # in pixels of the crop
     return Anatomy(
         weights=rng.dirichlet(np.full(GRADERS, 2.0)),
         growth=rng.normal(0.0, 0.6),
         # Radiologists differ more on large lesions.
         waves=rng.uniform(0.5, 1.0) * (1.0 + 0.03 * min(radius, 40.0)),
         density=density,
-        contrast=float(np.interp(ratings["subtlety"] + doubt[1], [1, 5], [0.35, 1.0])),
-        fading=rng.uniform(0.3, 0.8),
-        edge=float(np.interp(ratings["margin"] + doubt[2], [1, 5], [3.5, 0.8])),
-        wall=wall if rng.random() < 0.35 else None,
-        noise=rng.uniform(25.0, 55.0),
+        contrast=float(np.interp(ratings["subtlety"] + doubt[1], [1, 5], [0.65, 1.0])),
+        fading=rng.uniform(0.15, 0.6),
+        edge=float(np.interp(ratings["margin"] + doubt[2], [1, 5], [3.5, 1.0])),
+        grain=float(np.interp(ratings["texture"] + doubt[0], [1, 4], [0.45, 0.08])),
+        lung=rng.normal(-860.0, 25.0),
+        weight=rng.uniform(0.0, 0.4),
     )
 
 
@@ -219,39 +234,27 @@ def _surroundings(marked: Any) -> tuple[slice, slice]:
     )
 
 
+def _reach(
+    lesion: Lesion, weights: np.ndarray, pixel_spacing: float, direction: np.ndarray
+) -> float:
+    """How far the lesion reaches from its centre in a direction, in mm: the graders' blend."""
+    drawn = [i for i, readings in enumerate(lesion.graders) if readings]
+    reaches = [
+        max(
+            float(((c.points - lesion.centre) @ direction).max())
+            for reading in lesion.graders[i]
+            for c in reading.contours
+        )
+        for i in drawn
+    ]
+    blend = float(np.average(reaches, weights=weights[drawn]))
+    return (blend - 1) * pixel_spacing  # an outline lies just outside of what is meant
+
+
 def _extent(lesion: Lesion) -> float:
     """Greatest width or height in pixels of the scan."""
     points = np.concatenate([c.points for reading in lesion.readings for c in reading.contours])
     return float(np.ptp(points, axis=0).max())
-
-
-def _draw_vessels(rng: np.random.Generator) -> np.ndarray:
-    """Branching tubes of several calibres, and some seen end on; [180, 180] in 0 ... 1."""
-    vessels = np.zeros((SIZE, SIZE), np.float32)
-    for radius, trees, density in ((0.9, 6, 0.45), (1.5, 2.5, 0.7), (2.4, 0.8, 0.95)):
-        canvas = np.zeros((SIZE, SIZE), np.float32)
-        for _ in range(rng.poisson(trees)):
-            _draw_tree(rng, canvas, steps=int(rng.integers(8, 28)))
-        spots = rng.integers(0, SIZE, (rng.poisson(1.5 * trees), 2))
-        canvas[spots[:, 0], spots[:, 1]] = 3.0
-        # A line blurred by sigma peaks at 1 / (sigma sqrt(2 pi)): undone, so that tubes are dense.
-        tube = gaussian_filter(canvas, radius) * radius * np.sqrt(2 * np.pi)
-        np.maximum(vessels, density * np.minimum(tube, 1.0), out=vessels)
-    return vessels
-
-
-def _draw_tree(rng: np.random.Generator, canvas: np.ndarray, steps: int) -> None:
-    """Draws a meandering line of pixels, 4 px a step, with one branch half way."""
-    start = rng.uniform(0, SIZE, 2)
-    for _ in range(2):
-        angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0.0, 0.12, steps))
-        path = start + np.cumsum(4 * np.stack([np.sin(angles), np.cos(angles)], 1), axis=0)
-        fine = np.arange(0, steps - 1, 0.2)
-        pixels = np.stack([np.interp(fine, np.arange(steps), path[:, i]) for i in (0, 1)], axis=1)
-        pixels = pixels.round().astype(int)
-        pixels = pixels[((pixels >= 0) & (pixels < SIZE)).all(axis=1)]
-        canvas[pixels[:, 0], pixels[:, 1]] = 1.0
-        start, steps = path[steps // 2], max(steps // 2, 3)
 
 
 @functools.cache

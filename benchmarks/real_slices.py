@@ -1,0 +1,139 @@
+"""A model on real CT slices of LIDC-IDRI: does it colour what no radiologist outlined?
+
+    python -m benchmarks.real_slices --checkpoint=pretrained/lidc_phantom --source=lidc_slices
+
+The slices are a test, never training data. Crops are cut as `experiments.prepare_lidc` cuts them,
+and the model sees their middle, as large as it was trained on. For each patient:
+
+    outside   share of samples with more than 10 pixels outside every radiologist's outline
+    IoU       of the samples' mean, above one half, with what at least half of the radiologists drew
+    touching  share of samples with a pixel inside an outline
+    empty     share of empty samples, beside the share of empty gradings
+
+The mean IoU is over the slices where half of the radiologists drew something.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+import hpunet_jax
+from hpunet_jax.data.lidc.cutting import cut_image, to_grey
+from hpunet_jax.data.lidc.dicom import read_hounsfield, read_series
+from hpunet_jax.data.lidc.index import index_files
+from hpunet_jax.data.lidc.lesions import marked_crops
+from hpunet_jax.data.lidc.prepare import WINDOW
+from hpunet_jax.data.lidc.xml import read_markup
+from hpunet_jax.evaluation.text_table import aligned
+from hpunet_jax.files import write_aside
+from hpunet_jax.tasks.crop import centre_crop
+
+_OUTSIDE = 10  # pixels; fewer are a radiologist's line width
+
+
+class Crops(NamedTuple):
+    """The crops of one patient.
+
+    Attributes:
+      image: uint8 [B, 180, 180, 1].
+      masks: uint8 [B, 180, 180, 4], 0 or 1.
+    """
+
+    image: np.ndarray
+    masks: np.ndarray
+
+
+def real_crops(source: str) -> dict[str, Crops]:
+    """The crops of all marked slices below a folder of DICOM and XML files, by patient."""
+    found: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
+    for scan in index_files(source).scans:
+        markup, series = read_markup(scan.xml), read_series(*scan.folders)
+        images, masks = found.setdefault(scan.patient, ([], []))
+        for lesion in markup.lesions():
+            for z, drawn in marked_crops(lesion, series.pixel_spacing):
+                place = series.find(z, markup.images.get(z, ()))
+                if place is None:
+                    continue
+                hounsfield = read_hounsfield(place.path)
+                crop = cut_image(hounsfield, lesion.centre, series.pixel_spacing, outside=WINDOW[0])
+                images.append(to_grey(crop, WINDOW)[..., None])
+                masks.append(drawn)
+    return {patient: Crops(*map(np.stack, crops)) for patient, crops in found.items() if crops[0]}
+
+
+def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+    """The figures of some slices.
+
+    Args:
+      samples: 0 or 1, [N, B, H, W].
+      masks: 0 or 1, [B, H, W, G], what the radiologists drew.
+
+    Returns:
+      The columns of the table, without the number of slices.
+    """
+    samples, drawn = samples.astype(bool), masks.any(axis=-1)
+    mean = samples.mean(axis=0) > 0.5
+    majority = masks.mean(axis=-1) >= 0.5
+    some = majority.any(axis=(1, 2))
+    both, either = (mean & majority)[some], (mean | majority)[some]
+    iou = both.sum(axis=(1, 2)) / either.sum(axis=(1, 2))
+    return {
+        "outside": float(((samples & ~drawn).sum(axis=(2, 3)) > _OUTSIDE).mean()),
+        "iou": float(iou.mean()) if some.any() else float("nan"),
+        "touching": float((samples & drawn).any(axis=(2, 3)).mean()),
+        "empty": float(1 - samples.any(axis=(2, 3)).mean()),
+        "empty_gradings": float(1 - masks.any(axis=(1, 2)).mean()),
+    }
+
+
+def measure_patients(
+    model: hpunet_jax.Model, patients: Mapping[str, Crops], num_samples: int
+) -> dict[str, dict[str, float]]:
+    """`measure` for each patient, and the number of slices."""
+    crop = model.config.data.crop
+    figures = {}
+    for patient, crops in patients.items():
+        images, masks = (centre_crop(maps, crop) for maps in crops)
+        samples = model.sample(images, num_samples, batch_size=16)
+        figures[patient] = {"slices": len(images), **measure(samples, masks)}
+    return figures
+
+
+def table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """The figures as text."""
+    rows = [["patient", "slices", "outside", "IoU", "touching", "empty", "empty gradings"]]
+    for patient, values in figures.items():
+        slices, *shares = values.values()
+        rows.append([patient, str(slices), *(f"{share:.2f}" for share in shares)])
+    return aligned(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--checkpoint", default="pretrained/lidc_phantom", help="the model")
+    parser.add_argument("--source", required=True, help="folder of slices (DICOM) and XML files")
+    parser.add_argument("--num_samples", type=int, default=64, help="of each slice")
+    parser.add_argument("--out", type=pathlib.Path, help="a JSON file of the figures")
+    flags = parser.parse_args()
+    try:
+        patients = real_crops(flags.source)
+        model = hpunet_jax.load(flags.checkpoint)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if not patients:
+        sys.exit(f"error: {flags.source} holds no slice that a radiologist marked.")
+    figures = measure_patients(model, patients, flags.num_samples)
+    print(table(figures))
+    if flags.out:
+        result = {"model": model.digest(), "num_samples": flags.num_samples, "patients": figures}
+        with write_aside(flags.out) as aside:
+            aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
