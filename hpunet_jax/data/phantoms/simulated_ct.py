@@ -85,7 +85,8 @@ class SimulatedLesion:
         rng = np.random.default_rng(self._seed)
         self._anatomy = _draw_anatomy(rng, lesion, pixel_spacing)
         self._scanner = draw_scanner(np.random.default_rng((_SEED, scan)), pixel_spacing)
-        place = tuple((c - _MIDDLE) * pixel_spacing for c in lesion.centre)
+        x, y = lesion.centre
+        place = (x - _MIDDLE) * pixel_spacing, (y - _MIDDLE) * pixel_spacing
         reach = functools.partial(_reach, lesion, self._anatomy.weights, pixel_spacing)
         thorax = draw_thorax(rng, place, reach)
         slices = lesion.slices
