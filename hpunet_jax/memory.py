@@ -1,6 +1,9 @@
-"""How the C library treats memory that a training step gives back, on CPUs."""
+"""Memory: how the C library treats what a step gives back on CPUs; how much a device has."""
 
 import ctypes
+import os
+
+import jax
 
 
 def keep_freed_memory() -> None:
@@ -14,3 +17,9 @@ def keep_freed_memory() -> None:
         return  # not glibc
     for parameter, value in ((-1, -1), (-4, 0), (-8, 1)):  # M_TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX
         mallopt(parameter, value)
+
+
+def device_memory() -> int:
+    """Bytes of memory of a device; of the computer where that is the device."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
