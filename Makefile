@@ -32,10 +32,11 @@ test: $(READY)
 
 # The suite on each version of JAX that setup.py allows, in an environment of its own that holds the
 # locked packages but for JAX. JAX 0.11 and 0.12 need Python 3.12. One alone: make test-jax-0.12.
+PYTHON312 ?= python3.12
 MATRIX := 0.10 0.11 0.12
 PYTHON_0.10 := $(PYTHON)
-PYTHON_0.11 := python3.12
-PYTHON_0.12 := python3.12
+PYTHON_0.11 := $(PYTHON312)
+PYTHON_0.12 := $(PYTHON312)
 test-matrix: $(MATRIX:%=test-jax-%)
 
 test-jax-%: .venv-jax-%/ready

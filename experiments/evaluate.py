@@ -17,20 +17,19 @@ GED²; the samples of 16 are the first of 100.
 
 import dataclasses
 import json
-import pathlib
-import tempfile
 
 from absl import flags
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import markdown_table, results_table
 from hpunet_jax.evaluation.results import origin, result_name
 from hpunet_jax.evaluation.scores import Scores, load_scores_of
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import is_folder, remove, write_aside
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of a training run, or a model file (then give --out)."
@@ -65,7 +64,7 @@ def main(_) -> None:
     print(f"results: {folder / name}.json, .md (a table for documents) and .npz (each image)")
 
 
-def evaluate_model(model: hpunet_jax.Model, folder: pathlib.Path) -> tuple[Scores, str]:
+def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, str]:
     """The scores of each image, which are also written to the folder, and their files' name."""
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint
@@ -119,16 +118,16 @@ def numbers_of_samples() -> list[int]:
     return sorted({int(text) for text in _NUM_SAMPLES.value})
 
 
-def results_folder() -> pathlib.Path:
+def results_folder() -> AnyPath:
     """Where the results go; raises a `ValueError` if that would hide the model, or is nowhere."""
-    source = pathlib.Path(_WORKDIR.value).expanduser()
-    if _OUT.value is None and not source.is_dir():
+    source = place(_WORKDIR.value, "--workdir")
+    if _OUT.value is None and not is_folder(source):
         raise ValueError(
             f"--workdir={_WORKDIR.value} is no folder, so there is no place for the results: give "
             "a folder as --out, or the work directory of a training run."
         )
-    folder = pathlib.Path(_OUT.value or source).expanduser()
-    if not source.is_dir() and folder.absolute() == source.absolute():
+    folder = place(_OUT.value or source, "--out")
+    if not is_folder(source) and folder.resolve() == source.resolve():
         raise ValueError(
             f"--out={_OUT.value} has the model's own name, under which the model would not be "
             "found any more: give another folder."
@@ -136,12 +135,12 @@ def results_folder() -> pathlib.Path:
     return folder
 
 
-def check_writable(folder: pathlib.Path) -> None:
+def check_writable(folder: AnyPath) -> None:
     """Raises a `ValueError` if nothing can be written to a folder; creates it if missing."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with write_aside(folder / ".writable") as aside:
+            aside.touch()
+        remove(folder / ".writable")
     except OSError as error:
         raise ValueError(
             f"nothing can be written to {folder} ({error}): give another folder as --out."
@@ -150,9 +149,10 @@ def check_writable(folder: pathlib.Path) -> None:
 
 def checkpoint_step() -> int | None:
     """The step of the checkpoint that is evaluated; None for a model file."""
-    if not pathlib.Path(_WORKDIR.value).expanduser().is_dir():
+    workdir = place(_WORKDIR.value, "--workdir")
+    if not is_folder(workdir):
         return None
-    with Checkpoints(pathlib.Path(_WORKDIR.value).expanduser()) as checkpoints:
+    with Checkpoints(workdir) as checkpoints:
         return checkpoints.steps()[-1] if _STEP.value is None else _STEP.value
 
 

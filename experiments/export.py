@@ -11,12 +11,12 @@ With --format=stablehlo or onnx the network itself leaves Python: two functions,
 for images of one size, see hpunet_jax/inference/portable.py and docs/portable.md.
 """
 
-import pathlib
-
 from absl import flags
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax import files
+from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import write_model
 from hpunet_jax.inference.portable import FORMATS, export_model, write_portable
 
@@ -37,11 +37,11 @@ flags.mark_flags_as_required(["workdir", "out"])
 
 
 def main(_) -> None:
-    out = pathlib.Path(_OUT.value)
+    out = place(_OUT.value, "--out")
     suffix = ".npz" if _FORMAT.value == "npz" else ".zip"
     if out.suffix != suffix:
         raise ValueError(f"--out={out} must end in {suffix} with --format={_FORMAT.value}.")
-    if out.exists():
+    if files.exists(out):
         raise ValueError(f"--out={out} is there already; name another file or remove it.")
     size = program.parse_size("size", _SIZE.value)
     if size is not None and _FORMAT.value == "npz":
@@ -54,7 +54,7 @@ def main(_) -> None:
     else:
         size = size or tuple(model.config.data.crop)
         write_portable(out, export_model(model, size, _FORMAT.value))
-    print(f"model: {out}, {out.stat().st_size / 1e6:.1f} MB")
+    print(f"model: {out}, {files.size(out) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ belongs to no table, shows <workdir>/snemi3d_extrapolation/seed0: the --workdir 
 experiments.train. Writes <workdir>/figures/<name>_<config>.png.
 """
 
-import pathlib
-
 from absl import flags
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.figures import curves_figure, save_figure
 from hpunet_jax.figures.catalogue import (
@@ -36,7 +35,7 @@ flags.mark_flags_as_required(["name", "workdir"])
 
 
 def main(_) -> None:
-    workdir = pathlib.Path(_WORKDIR.value)
+    workdir = place(_WORKDIR.value, "--workdir")
     for picture in FIGURES[_NAME.value]:
         folders = [workdir / job.name for job in trained(workdir, picture.config)]
         if not folders:
@@ -53,7 +52,7 @@ def main(_) -> None:
         print(f"picture: {target}")
 
 
-def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
+def draw_curves(folders: list[AnyPath], target: AnyPath) -> None:
     """The curves of all runs over each other."""
     with Checkpoints(folders[0]) as checkpoints:
         objective = checkpoints.config().objective
@@ -61,7 +60,7 @@ def draw_curves(folders: list[pathlib.Path], target: pathlib.Path) -> None:
     save_figure(curves_figure([folder / FILE_NAME for folder in folders], kappa=kappa), target)
 
 
-def draw_samples(folder: pathlib.Path, picture: Picture, target: pathlib.Path) -> None:
+def draw_samples(folder: AnyPath, picture: Picture, target: AnyPath) -> None:
     """The picture of that kind which `hpunet sample` draws."""
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint

@@ -6,7 +6,6 @@ The model is inferred from the variables' shapes; the rest of the config (data, 
 evaluation) comes from --config, so that the directory can be sampled, evaluated, or trained on.
 """
 
-import pathlib
 import sys
 
 import jax.numpy as jnp
@@ -15,8 +14,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
+from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
 from hpunet_jax.config import check_config
+from hpunet_jax.folders import check_local
 from hpunet_jax.networks import build_network
 from hpunet_jax.objectives import GecoParams, build_objective
 from hpunet_jax.training import Trainable, TrainState, save
@@ -31,8 +32,8 @@ flags.mark_flags_as_required(["checkpoint", "workdir"])
 
 
 def main(_) -> None:
-    workdir = pathlib.Path(_WORKDIR.value)
-    checkpoint = read_tf1(_CHECKPOINT.value)
+    workdir = place(_WORKDIR.value, "--workdir")
+    checkpoint = read_tf1(check_local(_CHECKPOINT.value, "--checkpoint"))
     config = _CONFIG.value.copy_and_resolve_references().unlock()
     config.model = ml_collections.ConfigDict(checkpoint.model)
     check_config(config.lock())

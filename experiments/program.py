@@ -12,6 +12,7 @@ import ml_collections
 from absl import app, flags, logging
 
 from experiments import shipped
+from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
 from hpunet_jax.folders import check_local
 from hpunet_jax.memory import keep_freed_memory
@@ -20,6 +21,8 @@ _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it c
 
 # What the library raises for bad input; anything else is our mistake and keeps its traceback.
 BAD_INPUT = (ValueError, OSError, FloatingPointError)
+
+IN_BUCKETS = ("workdir", "checkpoint", "out", "output", "json")  # flags that take gs:// and s3://
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +44,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
             print(f"error: unknown argument {argv[1]!r}; flags look like --name=value.")
             sys.exit(1)
         try:
-            refuse_addresses(flags.FLAGS.flag_values_dict())
+            check_addresses(flags.FLAGS.flag_values_dict())
             main(argv)
         except BAD_INPUT as error:
             if _TRACEBACK.value:
@@ -127,15 +130,19 @@ def parse_size(flag: str, values: list[str] | None) -> tuple[int, int] | None:
     return height, width
 
 
-def refuse_addresses(values: Mapping[str, Any]) -> None:
-    """Raises a `ValueError` if a flag, or a field of a config, is an address such as gs://bucket."""
+def check_addresses(values: Mapping[str, Any]) -> None:
+    """Raises a `ValueError` if a flag, or a field of a config, is an address that cannot be used.
+
+    Runs, models and results may lie in buckets (`IN_BUCKETS`), all else on this machine.
+    """
     for name, value in values.items():
         if isinstance(value, ml_collections.ConfigDict):
             fields = flatten(value)
-            refuse_addresses({f"{name}.{field}": entry for field, entry in fields.items()})
+            check_addresses({f"{name}.{field}": entry for field, entry in fields.items()})
+        check = place if name in IN_BUCKETS else check_local
         for entry in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(entry, str):
-                check_local(entry, f"--{name}")
+            if isinstance(entry, str) and "://" in entry:
+                check(entry, f"--{name}")
 
 
 def one_line_for_bad_input(problem: threading.ExceptHookArgs) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import ml_collections
 
+from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.files import is_folder
 
 _FLAG = ("--config", "-config")
 
@@ -30,6 +32,6 @@ def with_config_of_run(arguments: Sequence[str]) -> list[str]:
         name, equals, value = argument.partition("=")
         if name in ("--workdir", "-workdir"):
             workdir = value if equals else following
-    if workdir and (pathlib.Path(workdir) / "checkpoints").is_dir():
+    if workdir and is_folder(place(workdir, "--workdir") / "checkpoints"):
         arguments.insert(1, f"--config={pathlib.Path(__file__)}:{workdir}")
     return arguments

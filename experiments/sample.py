@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
 from hpunet_jax.figures.model import (
@@ -53,14 +54,14 @@ flags.mark_flag_as_required("workdir")
 
 def main(_) -> None:
     model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
-    out = pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / "samples")
+    out = place(_OUT.value or place(_WORKDIR.value, "--workdir") / "samples", "--out")
     if _IMAGES.value:
         sample_files(model, pathlib.Path(_IMAGES.value), out)
     else:
         sample_data_set(model, out)
 
 
-def sample_data_set(model: hpunet_jax.Model, out: pathlib.Path) -> None:
+def sample_data_set(model: hpunet_jax.Model, out: AnyPath) -> None:
     """Draws examples of the model's data set with samples and reconstructions."""
     examples = read_examples(model.config)
     figures = model_figures(model, examples, num_samples(model), _SEED.value, _HIDDEN.value)
@@ -69,7 +70,7 @@ def sample_data_set(model: hpunet_jax.Model, out: pathlib.Path) -> None:
         print(f"picture: {out / name}")
 
 
-def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: pathlib.Path) -> None:
+def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) -> None:
     """Writes the samples of image files as label maps, with a picture of each."""
     check_apart(out, source)
     listing = find_images(source)

@@ -13,14 +13,13 @@ Images may have any size; the network sees them whole, and the progress bar says
 takes. All files are read once before the first is segmented, so that a damaged one is told early.
 """
 
-import pathlib
-
 from absl import flags
 from PIL import Image
 from tqdm import tqdm
 
 import hpunet_jax
 from experiments import program
+from hpunet_jax.buckets import place
 from hpunet_jax.figures.overlay import overlay
 from hpunet_jax.files import write_aside
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
@@ -43,7 +42,7 @@ flags.mark_flags_as_required(["checkpoint", "images", "out"])
 
 
 def main(_) -> None:
-    out = pathlib.Path(_OUT.value)
+    out = place(_OUT.value, "--out")
     check_apart(out, _IMAGES.value)
     listing = find_images(_IMAGES.value)
     if listing.skipped:

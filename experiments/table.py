@@ -13,17 +13,16 @@ and .json.
 --scale=demo makes the configs small, on the embedded data. --override=training.steps=1000 changes a
 field of every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does
 these runs alone: the others can be done elsewhere, with the same workdir or one to be copied into
-it, since a run writes nothing but its own folder.
+it, since a run writes nothing but its own folder. Machines that see one workdir can be given the
+same command: each run is taken by one of them.
 """
 
 import json
-import pathlib
-import subprocess
-import sys
 
 from absl import flags
 
-from experiments import program
+from experiments import making, program
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.files import write_aside
 from hpunet_jax.reproduction import runs
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
@@ -42,43 +41,36 @@ flags.mark_flags_as_required(["name", "workdir"])
 
 
 def main(_) -> None:
-    workdir = pathlib.Path(_WORKDIR.value)
+    workdir = place(_WORKDIR.value, "--workdir")
     if unknown := [name for name in _NAME.value if name not in TABLES]:
         raise ValueError(f"--name={unknown[0]} is no table: give some of {', '.join(TABLES)}.")
     tables = {name: TABLES[name] for name in _NAME.value}
-    failed = make_runs(list(tables.values()), workdir) if _TRAIN.value else []
+    tasks = tasks_of(list(tables.values()))
+    failed, elsewhere = making.make(tasks, workdir) if _TRAIN.value else ([], [])
     for name, table in tables.items():
         write_table(name, table, workdir)
-    if failed:
-        raise ValueError(
-            f"{len(failed)} run(s) did not finish: {', '.join(failed)}. Their messages stand "
-            "above; the same command goes on with them."
+    making.report(failed, elsewhere)
+
+
+def tasks_of(tables: list[Table]) -> list[making.Task]:
+    """The runs behind some tables."""
+    limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
+    return [
+        making.Task(
+            job.name,
+            [
+                f"--config={runs.config_file(job.config, _SCALE.value)}",
+                f"--config.training.seed={job.seed}",
+                *(f"--config.{field}" for field in _OVERRIDE.value),
+            ],
+            limit,
+            _LIMIT.value,
         )
+        for job in runs.jobs_of(tables, _SEEDS.value, _ONLY.value)
+    ]
 
 
-def make_runs(tables: list[Table], workdir: pathlib.Path) -> list[str]:
-    """Trains and evaluates what is missing; returns the names of runs that failed."""
-    jobs = runs.jobs_of(tables, _SEEDS.value, _ONLY.value)
-    failed = []
-    for number, job in enumerate(jobs, start=1):
-        folder = workdir / job.name
-        if is_finished(folder):
-            print(f"[{number}/{len(jobs)}] {job.name}: finished", flush=True)
-            continue
-        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
-        config = runs.config_file(job.config, _SCALE.value)
-        overrides = [f"--config.{field}" for field in _OVERRIDE.value]
-        limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
-        seed = f"--config.training.seed={job.seed}"
-        # Programs of their own: each gives its memory back, and none can take the others with it.
-        done = call("train", f"--config={config}", f"--workdir={folder}", seed, *overrides)
-        done = done and call("evaluate", f"--workdir={folder}", *limit)
-        if not done:
-            failed.append(job.name)
-    return failed
-
-
-def write_table(name: str, table: Table, workdir: pathlib.Path) -> None:
+def write_table(name: str, table: Table, workdir: AnyPath) -> None:
     """Merges the finished runs of a table, writes it and prints it."""
     read = {row.config: read_runs(workdir, row.config) for row in table.rows}
     result = merge(table, read, _BOOTSTRAPS.value)
@@ -92,21 +84,7 @@ def write_table(name: str, table: Table, workdir: pathlib.Path) -> None:
     print(f"\n{text_table(result)}\n\ntable: {workdir / name}.txt, .md and .json")
 
 
-def call(name: str, *arguments: str) -> bool:
-    """Runs a program of this folder; returns whether it succeeded."""
-    command = [sys.executable, "-m", f"experiments.{name}", *arguments]
-    return subprocess.run(command, check=False).returncode == 0
-
-
-def is_finished(folder: pathlib.Path) -> bool:
-    """Whether a run has scores that can be used; those of other configs or metrics cannot."""
-    try:
-        return runs.evaluated(folder, _LIMIT.value) is not None
-    except ValueError:
-        return False
-
-
-def read_runs(workdir: pathlib.Path, config: str) -> list[runs.Run]:
+def read_runs(workdir: AnyPath, config: str) -> list[runs.Run]:
     """Reads the finished runs of a config."""
     found = []
     for job in runs.trained(workdir, config):

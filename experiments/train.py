@@ -11,7 +11,6 @@ Of several processes, each is started with the same command; under Slurm they fi
 Cloud TPU with --distributed, elsewhere with --coordinator, --num_processes and --process_id.
 """
 
-import pathlib
 import sys
 
 import jax
@@ -20,6 +19,7 @@ from ml_collections import config_flags
 
 from experiments import program
 from experiments.run_config import with_config_of_run
+from hpunet_jax.buckets import place
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
 from hpunet_jax.training import processes, train
 from hpunet_jax.training.metrics_log import FILE_NAME
@@ -43,7 +43,7 @@ def main(_) -> None:
     if _PROFILER_PORT.value:
         jax.profiler.start_server(_PROFILER_PORT.value)
     config = _CONFIG.value
-    workdir = pathlib.Path(_WORKDIR.value)
+    workdir = place(_WORKDIR.value, "--workdir")
     builder = pipeline.open_data_set(config)
 
     def batches_from(start_step):

@@ -1,4 +1,4 @@
-"""Writing files so that a crash never leaves a half-written one under its final name."""
+"""Files on disks and in buckets: a crash never leaves a half-written one under its final name."""
 
 import contextlib
 import glob
@@ -7,7 +7,8 @@ import pathlib
 import tempfile
 from collections.abc import Generator
 
-from hpunet_jax.folders import check_local
+from hpunet_jax import buckets
+from hpunet_jax.buckets import AnyPath, place
 
 
 def remove_left_over(path: str | os.PathLike[str]) -> None:
@@ -22,19 +23,26 @@ def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
     """Yields a temporary path beside `path`; on success it is renamed to `path`.
 
     The temporary file keeps the suffix, since image writers choose the format by it. On an
-    error it is removed, and whatever stood at `path` before is untouched.
+    error it is removed, and whatever stood at `path` before is untouched. For a file in a bucket
+    it is a local one, which is then written as one object.
 
     Args:
       path: the file to write; its folder is created if missing.
 
     Yields:
-      The path to write to instead.
+      The path to write to instead, a local one.
 
     Raises:
-      ValueError: for an address such as gs://bucket/file.
+      ValueError: for an address that is no bucket's.
+      BucketError: if the bucket refuses it.
     """
-    check_local(path, "the file to write")
-    path = pathlib.Path(path)
+    path = place(path, "the file to write")
+    if not isinstance(path, pathlib.Path):
+        with tempfile.TemporaryDirectory() as folder:
+            aside = pathlib.Path(folder, path.name)
+            yield aside
+            buckets.upload(aside, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
@@ -47,3 +55,68 @@ def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def exists(path: AnyPath) -> bool:
+    """Whether there is such a file or folder."""
+    return path.exists() if isinstance(path, pathlib.Path) else buckets.exists(path)
+
+
+def is_file(path: AnyPath) -> bool:
+    """Whether there is such a file."""
+    return path.is_file() if isinstance(path, pathlib.Path) else buckets.is_file(path)
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Whether there is such a folder; in a bucket, whether any object lies below it."""
+    return path.is_dir() if isinstance(path, pathlib.Path) else bool(buckets.names_in(path))
+
+
+def size(path: AnyPath) -> int:
+    """A file's size in bytes."""
+    return path.stat().st_size if isinstance(path, pathlib.Path) else buckets.size(path)
+
+
+def names_in(folder: AnyPath) -> list[str]:
+    """The names of all files and folders in a folder, sorted; none if there is no such folder."""
+    if not isinstance(folder, pathlib.Path):
+        return buckets.names_in(folder)
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def read_bytes(path: AnyPath) -> bytes:
+    """A file's bytes; raises a `FileNotFoundError` if there is none."""
+    return path.read_bytes() if isinstance(path, pathlib.Path) else buckets.read_bytes(path)
+
+
+def create(path: AnyPath, data: bytes) -> bool:
+    """Writes a small file unless it is there; of many programs that try at once, one does.
+
+    Returns:
+      Whether it was this one.
+    """
+    if not isinstance(path, pathlib.Path):
+        return buckets.create(path, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as whole:
+        whole.write(data)
+        whole.flush()
+        try:
+            os.link(whole.name, path)  # whole or not at all, unlike a file opened with "x"
+        except FileExistsError:
+            return False
+        except OSError:  # file systems without hard links, such as mounted buckets
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                return False
+    return True
+
+
+def remove(path: AnyPath) -> None:
+    """Removes a file, if it is there."""
+    if isinstance(path, pathlib.Path):
+        path.unlink(missing_ok=True)
+    else:
+        buckets.remove(path)

@@ -6,6 +6,8 @@
 <workdir>/checkpoints/<step>/digests.json    the digests of all files, written last
 <workdir>/checkpoints/sealed.txt         says that a checkpoint counts only with its digests
 
+In a bucket the same files are objects, see stage.py.
+
 Folders without sealed.txt were begun before there were digests; their checkpoints count without.
 """
 
@@ -14,12 +16,16 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints.digests import DamageError, is_sealed, seal, verify
+from hpunet_jax.checkpoints.stage import Stage
 from hpunet_jax.config import check_config, from_json, to_json
 from hpunet_jax.files import write_aside
-from hpunet_jax.folders import check_local, check_no_pattern
+from hpunet_jax.folders import check_no_pattern
 
 FOLDER = "checkpoints"
 _SEALED = "sealed.txt"
@@ -30,7 +36,7 @@ class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or not the expected one; the message says which."""
 
 
-def read_config(text: str, where: pathlib.Path) -> ml_collections.ConfigDict:
+def read_config(text: str, where: AnyPath) -> ml_collections.ConfigDict:
     """The config of a model, as `to_json` wrote it to `where`.
 
     Raises:
@@ -47,20 +53,27 @@ def read_config(text: str, where: pathlib.Path) -> ml_collections.ConfigDict:
 class Checkpoints:
     """The checkpoints of one work directory. A context manager: leaving it ends all writing."""
 
-    def __init__(self, workdir: str | pathlib.Path, keep: int | None = None):
+    def __init__(self, workdir: str | AnyPath, keep: int | None = None):
         """Args:
           workdir: the folder given as --workdir; it need not exist before the first `save`.
           keep: how many of the newest checkpoints stay; None or 0 keeps all.
 
         Raises:
-          ValueError: for a negative `keep`, or an address such as gs://bucket/run.
+          ValueError: for a negative `keep`, or an address of no bucket.
         """
         if keep is not None and keep < 0:
             raise ValueError(
                 f"training.keep_checkpoints is {keep}: expected 1 or more, or 0 for all."
             )
-        check_local(workdir, "the work directory")
-        self.folder = pathlib.Path(workdir).resolve() / FOLDER
+        workdir = place(workdir, "the work directory")
+        self.folder: AnyPath
+        self._stage: Stage | None = None
+        if isinstance(workdir, pathlib.Path):
+            self.folder = self._local = workdir.resolve() / FOLDER
+        else:
+            self.folder = workdir / FOLDER
+            self._stage = Stage(self.folder)
+            self._local = self._stage.folder
         self._keep = keep
         self._open: ocp.CheckpointManager | None = None
 
@@ -71,13 +84,17 @@ class Checkpoints:
         if self._open is not None:
             self._open.close()
             self._open = None
+        if self._stage is not None:
+            self._stage.close()
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, ascending."""
-        if not self.folder.is_dir():
+        if self._stage is not None:
+            return self._stage.steps()
+        if not self._local.is_dir():
             return []
         steps = sorted(self._manager.all_steps())
-        if (self.folder / _SEALED).exists():
+        if (self._local / _SEALED).exists():
             return [step for step in steps if is_sealed(self._place(step))]
         return steps
 
@@ -93,13 +110,19 @@ class Checkpoints:
         """
         check_no_pattern(self.folder.parent, "--workdir")
         first = jax.process_index() == 0
-        if not self.steps() and first:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        steps = self.steps()
+        if not steps and first:
             with write_aside(self.folder / _SEALED) as aside:
                 aside.write_text("A checkpoint of this folder counts with its digests.json only.\n")
-        for incomplete in set(self._manager.all_steps()) - set(self.steps()):
+        if self._stage is not None:
+            params, training = whole_on_host((params, training))
+        for incomplete in set(self._manager.all_steps()) - set(steps):
             self._manager.delete(incomplete)  # its writer was killed
-        saved = self._manager.save(
+        if self._stage is not None and not first:
+            self._wait_for_upload(step)
+            return
+        later = self._stage is not None and step <= max(steps, default=-1)
+        saved = not later and self._manager.save(
             step,
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
@@ -113,9 +136,13 @@ class Checkpoints:
                 "Use another --workdir."
             )
         if first:
-            seal(self._place(step), step)
-        for old in sorted(self._manager.all_steps())[: -self._keep] if self._keep else []:
-            self._manager.delete(old)
+            seal(self._local / str(step), step)
+            if self._stage is not None:
+                self._stage.publish(step)
+        all_steps = sorted(self._manager.all_steps()) if self._stage is None else self.steps()
+        for old in all_steps[: -self._keep] if self._keep else []:
+            self._delete(old)
+        self._wait_for_upload(step)
 
     def config(self, step: int | None = None) -> ml_collections.ConfigDict:
         """The config that made the checkpoint of `step` (default: the newest)."""
@@ -140,11 +167,15 @@ class Checkpoints:
     @property
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
-            self._open = ocp.CheckpointManager(
-                self.folder,
-                item_names=_ITEMS,
-                options=ocp.CheckpointManagerOptions(enable_async_checkpointing=False),
-            )
+            options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False)
+            if self._stage is not None:  # each process has a folder of its own
+                options.create = False
+                options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+                    primary_host=jax.process_index(),
+                    active_processes={jax.process_index()},
+                    barrier_sync_key_prefix=f"stage{jax.process_index()}",
+                )
+            self._open = ocp.CheckpointManager(self._local, item_names=_ITEMS, options=options)
         return self._open
 
     def _step(self, step: int | None) -> int:
@@ -175,17 +206,36 @@ class Checkpoints:
         return restored
 
     def _place(self, step: int) -> pathlib.Path:
-        return self.folder / str(step)
+        """The local folder of a checkpoint; of one in a bucket, all but its training state."""
+        if self._stage is not None:
+            self._stage.fetch(step)
+        return self._local / str(step)
+
+    def _delete(self, step: int) -> None:
+        if self._stage is None:
+            self._manager.delete(step)
+        else:
+            self._stage.remove(step)
+
+    def _wait_for_upload(self, step: int) -> None:
+        """Makes the processes of a run go on together once process 0 has filled the bucket."""
+        if self._stage is not None:
+            for staged in self._manager.all_steps():
+                self._manager.delete(staged)
+            ocp.multihost.sync_global_processes(f"checkpoint {step} is in the bucket")
 
     def _restore(self, step: int, **item: Any) -> Any:
         (name,) = item
-        place = self._place(step)
+        where, local = self.folder / str(step), self._place(step)
+        if self._stage is not None:
+            self._stage.fetch(step, name)
+            self._manager.reload()
         try:
-            if is_sealed(place):
-                verify(place, step, [name])
+            if is_sealed(local):
+                verify(local, step, [name])
         except DamageError as error:
             raise CheckpointError(
-                f"the checkpoint {place} cannot be read: its {name!r} is not what was written "
+                f"the checkpoint {where} cannot be read: its {name!r} is not what was written "
                 f"({error}). {self._way_out(step)}"
             ) from error
         try:
@@ -193,15 +243,15 @@ class Checkpoints:
         except PermissionError:
             raise
         except MemoryError as error:
-            raise CheckpointError(f"there is too little memory to read {place}.") from error
+            raise CheckpointError(f"there is too little memory to read {where}.") from error
         except Exception as error:  # Orbax raises whatever its storage layers raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            if is_sealed(place):  # its files are as they were written
+            if is_sealed(local):  # its files are as they were written
                 hint = "Its files are undamaged: it may be of another config or version."
             else:
                 hint = f"If its files are damaged: {self._way_out(step)}"
             raise CheckpointError(
-                f"the checkpoint {place} cannot be read: its {name!r} gives {reason!r}. {hint}"
+                f"the checkpoint {where} cannot be read: its {name!r} gives {reason!r}. {hint}"
             ) from error
 
     def _way_out(self, step: int) -> str:
@@ -212,3 +262,14 @@ class Checkpoints:
             f"There are others, of the steps {', '.join(map(str, before))}: give "
             f"--step={before[-1]}, or move this folder away, to go on from there."
         )
+
+
+def whole_on_host(tree: Any) -> Any:
+    """A pytree of arrays in this process's memory, also where several processes hold parts."""
+
+    def fetch(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_replicated:
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(leaf)
+
+    return jax.tree.map(fetch, tree)

@@ -4,8 +4,8 @@ The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32 or fl
 the config that made them, as JSON. Reading it runs no code of the file.
 """
 
+import io
 import os
-import pathlib
 import zipfile
 import zlib
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints.directory import CheckpointError, read_config
 from hpunet_jax.config import to_json
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import is_file, read_bytes, write_aside
 
 SUFFIX = ".npz"
 _CONFIG = "config"
@@ -67,15 +68,15 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
     Raises:
       CheckpointError: if there is no such file, or it is damaged or something else.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    path = place(path, "the model file")
+    if not is_file(path):
         raise CheckpointError(f"there is no model {path}.")
+    data = io.BytesIO(read_bytes(path))
     try:
-        with path.open("rb") as file:  # np.load leaves a damaged one open
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, not an archive of them")
-            arrays = {name: archive[name] for name in archive.files}
+        archive = np.load(data, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array, not an archive of them")
+        arrays = {name: archive[name] for name in archive.files}
         text = str(arrays.pop(_CONFIG))
     except PermissionError:
         raise

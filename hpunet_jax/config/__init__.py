@@ -9,7 +9,7 @@ for the documents.
 """
 
 from hpunet_jax.config.check import check_config, check_overrides, differences, value_of
-from hpunet_jax.config.files import load_config
+from hpunet_jax.config.files import load_config, load_sweep
 from hpunet_jax.config.reference import FieldDescription, fields_reference
 from hpunet_jax.config.schema import schema
 from hpunet_jax.config.serialization import flatten, from_json, to_json
@@ -23,6 +23,7 @@ __all__ = [
     "flatten",
     "from_json",
     "load_config",
+    "load_sweep",
     "schema",
     "to_json",
     "value_of",

@@ -4,6 +4,8 @@ import importlib.util
 import inspect
 import pathlib
 import traceback
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -24,17 +26,7 @@ def load_config(path: str) -> ml_collections.ConfigDict:
       ValueError: if the file is no config, or does not run; the message says where.
     """
     name, *arguments = path.split(":", 1)
-    file = pathlib.Path(name)
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no config file {name!r}.")
-    if file.suffix != ".py":
-        raise ValueError(f"{name} is not a config file: its name must end in '.py'.")
-    spec: Any = importlib.util.spec_from_file_location("config_file", file)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file does
-        raise ValueError(f"{_place(file, error)}: {_message(error)}") from error
+    file, module = _run(name)
     if not callable(get_config := getattr(module, "get_config", None)):
         raise ValueError(f"{name} has no function `get_config`, which a config file must have.")
     try:
@@ -52,6 +44,57 @@ def load_config(path: str) -> ml_collections.ConfigDict:
             f"{type(config).__name__}."
         )
     return config.lock()
+
+
+def load_sweep(path: str) -> list[dict[str, Any]] | None:
+    """Runs a config file's `get_sweep`, which says what a grid of values cannot.
+
+    Args:
+      path: as for `load_config`; what stands after a colon is for `get_config` alone.
+
+    Returns:
+      What each run overrides, {dotted name of a field: value}; None if the file has no `get_sweep`.
+
+    Raises:
+      ValueError: if it does not run, or returns something else; the message says where.
+    """
+    name = path.split(":", 1)[0]
+    file, module = _run(name)
+    if (get_sweep := getattr(module, "get_sweep", None)) is None:
+        return None
+    try:
+        points = list(get_sweep())
+    except Exception as error:  # whatever the file does
+        raise ValueError(f"{_place(file, error)}: {_message(error)}") from error
+    for point in points:
+        if not isinstance(point, Mapping) or not all(isinstance(key, str) for key in point):
+            raise ValueError(
+                f"get_sweep() of {name} must return what each run overrides, as "
+                f"[{{'training.seed': 0}}, {{'training.seed': 1}}], not {point!r}."
+            )
+    if not points:
+        raise ValueError(f"get_sweep() of {name} returns no runs.")
+    return [{key: _as_tuple(value) for key, value in point.items()} for point in points]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _run(name: str) -> tuple[pathlib.Path, types.ModuleType]:
+    """A config file and what running it defines."""
+    file = pathlib.Path(name)
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no config file {name!r}.")
+    if file.suffix != ".py":
+        raise ValueError(f"{name} is not a config file: its name must end in '.py'.")
+    spec: Any = importlib.util.spec_from_file_location("config_file", file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file does
+        raise ValueError(f"{_place(file, error)}: {_message(error)}") from error
+    return file, module
 
 
 def _place(file: pathlib.Path, error: Exception) -> str:

@@ -33,6 +33,11 @@ _BIAS = (
 )
 
 
+def metric_label(name: str) -> str:
+    """A metric's name for people, with what is better: "GED² ↓", "Hungarian IoU ↑"."""
+    return _METRICS.get(name, name)
+
+
 def results_table(results: Mapping[str, Any]) -> str:
     """The results as aligned plain text: all images, subset B, and the model's by class.
 

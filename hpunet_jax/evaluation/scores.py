@@ -1,9 +1,9 @@
 """Results of an evaluation: the scores of each image, and their summary with bootstrap errors."""
 
 import dataclasses
+import io
 import json
 import os
-import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from hpunet_jax.files import write_aside
+from hpunet_jax.buckets import place
+from hpunet_jax.files import is_file, read_bytes, write_aside
 from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
 from hpunet_jax.metrics.bootstrap import Estimate, bootstrap
 
@@ -100,15 +101,16 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
       FileNotFoundError: if there is no such file.
       ValueError: if the file is damaged or something else.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    path = place(path, "the file of scores")
+    if not is_file(path):
         raise FileNotFoundError(f"{path} does not exist: run `hpunet evaluate` to write it.")
+    data = io.BytesIO(read_bytes(path))
     rows: dict[str, dict[str, np.ndarray]] = {}
     detections: dict[str, dict[str, np.ndarray]] = {}
     of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
     by_number: dict[int, dict[str, np.ndarray]] = {}
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(data, allow_pickle=False) as arrays:
             for name in arrays:
                 row, _, metric = name.partition("/")
                 metric, _, label = metric.partition("/")

@@ -1,7 +1,6 @@
 """Figs. 7 and 8: the parts of the objective in the course of training."""
 
 import os
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +9,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from hpunet_jax.buckets import place
+from hpunet_jax.files import is_file, read_bytes
 
 Metrics = Mapping[str, np.ndarray]
 
@@ -31,11 +33,11 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
       FileNotFoundError: if there is no such file.
       ValueError: if it has no rows or no column `step`; names a line that is no row of numbers.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    path = place(path, "the curves")
+    if not is_file(path):
         raise FileNotFoundError(f"{path} does not exist: expected the metrics.csv of a run.")
     # What follows the last line break is still being written; bytes that are no text stay visible.
-    header, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] or [""]
+    header, *lines = read_bytes(path).decode(errors="replace").split("\n")[:-1] or [""]
     columns = header.rstrip("\r").split(",")
     if "step" not in columns or not lines:
         raise ValueError(f"{path} holds no training metrics: expected a column 'step' and rows.")

@@ -1,13 +1,13 @@
 """Models from where they lie: work directories, model files, the shipped model, TF1 checkpoints."""
 
 import os
-import pathlib
 from typing import Any, no_type_check
 
 import jax
 import ml_collections
 
 from hpunet_jax.arguments import check_choice, check_integer, shown
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import (
     CheckpointError,
     Checkpoints,
@@ -16,6 +16,8 @@ from hpunet_jax.checkpoints import (
     read_model,
     read_tf1,
 )
+from hpunet_jax.files import exists, is_file, is_folder
+from hpunet_jax.folders import check_local
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
@@ -34,7 +36,8 @@ def load(
     """Loads a model that `experiments.train` or `experiments.export` wrote.
 
     Args:
-      directory: the work directory of a training run; or a model file, ending in ".npz"; or
+      directory: the work directory of a training run, also "gs://bucket/run" or
+        "s3://bucket/run"; or a model file, ending in ".npz"; or
         "pretrained/<name>", one of the small models that come with this package (`hpunet models`
         lists them), for trying the software out: "pretrained/lidc_phantom" was trained on real
         outlines on SIMULATED CT.
@@ -56,17 +59,17 @@ def load(
     step = step if step is None else check_integer("step", step, 0)
     device = _device(device)
     dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
-    if path.parent.name == "pretrained" and path.name and not path.exists():
+    if path.parent.name == "pretrained" and path.name and not exists(path):
         models = shipped_models()
         path = models[path.stem].file if path.stem in models else path
-    if path.suffix == ".npz" and not path.is_dir():
+    if path.suffix == ".npz" and not is_folder(path):
         if step is not None:
             raise ValueError(
                 f"step={step} is given, but the model file {path} holds one step only: leave step "
                 "out, or give the work directory of a training run."
             )
         return _load_file(path, device, dtype)
-    if path.is_file():
+    if is_file(path):
         raise CheckpointError(
             f"{path} is a file, but not a model file, whose name ends in .npz: give such a file or "
             "the work directory of a training run."
@@ -83,7 +86,7 @@ def load(
     return Model(network, params, config)
 
 
-def _load_file(path: pathlib.Path, device: jax.Device | None, dtype: str | None) -> Model:
+def _load_file(path: AnyPath, device: jax.Device | None, dtype: str | None) -> Model:
     params, config = read_model(path)
     config = _with_dtype(config, dtype)
     network = build_network(config.model)
@@ -114,7 +117,7 @@ def load_tf1(
       FileNotFoundError, ValueError: if the files are missing or damaged, or arguments make no
         sense.
     """
-    path = _path("prefix", prefix)
+    path = check_local(_path("prefix", prefix), "prefix")
     device = _device(device)
     dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
     checkpoint = read_tf1(path)
@@ -125,8 +128,8 @@ def load_tf1(
     return Model(network, jax.device_put(params, device), config)
 
 
-def _path(name: str, value: Any) -> pathlib.Path:
-    """A path argument; refuses what is none, what is empty, and addresses of buckets."""
+def _path(name: str, value: Any) -> AnyPath:
+    """A path argument; refuses what is none, what is empty, and addresses of no bucket."""
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise ValueError(f"{name} must be a path, as text or pathlib.Path, not {shown(value)}.")
     text = os.fspath(value)
@@ -134,11 +137,7 @@ def _path(name: str, value: Any) -> pathlib.Path:
         raise ValueError(f'{name} is empty: give a path, "." for the current folder.')
     if "\0" in text:
         raise ValueError(f"{name} must be a path, but {shown(text)} has a NUL character.")
-    if "://" in text:
-        raise ValueError(
-            f"{name} is {shown(text)}, but models are read from local folders only: copy it first."
-        )
-    return pathlib.Path(text).expanduser()
+    return place(value, name)
 
 
 def _device(device: Any) -> jax.Device | None:

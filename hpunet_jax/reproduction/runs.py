@@ -6,15 +6,16 @@ put together: nothing has to be locked, and nothing can be lost.
 """
 
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import ml_collections
 
+from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.evaluation.results import METRICS_VERSION, result_name, scored_config
 from hpunet_jax.evaluation.scores import Scores, load_scores
+from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
 PAPER, DEMO = "paper", "demo"
@@ -106,7 +107,7 @@ def evaluated(
       ValueError: if there are scores, but they were computed by other definitions of the metrics
         or from another run.
     """
-    folder = pathlib.Path(folder)
+    folder = place(folder, "the run's folder")
     with Checkpoints(folder) as checkpoints:
         steps = checkpoints.steps()
         if not steps:
@@ -115,7 +116,7 @@ def evaluated(
     if steps[-1] < config.training.steps:
         return None
     path = folder / (result_name(config.evaluation.split, limit, steps[-1], "") + ".npz")
-    if not path.exists():
+    if not is_file(path):
         return None
     scores = load_scores(path)
     again = f"evaluate it again: `hpunet evaluate --workdir={folder}`."
@@ -131,6 +132,10 @@ def evaluated(
 
 def trained(workdir: str | os.PathLike[str], config: str) -> list[Job]:
     """The runs of a config that have a checkpoint, evaluated or not, by their seeds."""
-    folders = (path.parent.name for path in pathlib.Path(workdir, config).glob(f"*/{CHECKPOINTS}"))
-    seeds = (name.removeprefix("seed") for name in folders if name.startswith("seed"))
+    folder = place(workdir, "the folder of all runs") / config
+    seeds = [
+        name.removeprefix("seed")
+        for name in names_in(folder)
+        if name.startswith("seed") and is_folder(folder / name / CHECKPOINTS)
+    ]
     return [Job(config, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]

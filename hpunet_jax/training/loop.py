@@ -1,7 +1,6 @@
 """The training loop: steps, curves, checkpoints, resuming (Appendix D, "Training")."""
 
 import contextlib
-import pathlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from hpunet_jax.buckets import AnyPath
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
 from hpunet_jax.config import differences
 from hpunet_jax.folders import check_no_pattern, used_alone
@@ -45,7 +45,7 @@ ExampleBatches = Iterator[Mapping[str, np.ndarray]]
 
 def train(
     config: ml_collections.ConfigDict,
-    workdir: str | pathlib.Path,
+    workdir: str | AnyPath,
     batches_from: Callable[[int], ExampleBatches],
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainState:
@@ -57,7 +57,7 @@ def train(
 
     Args:
       config: the experiment's config.
-      workdir: folder for checkpoints, metrics.csv and TensorBoard files.
+      workdir: folder for checkpoints, metrics.csv and TensorBoard files, also in a bucket.
       batches_from: start step -> endless iterator over batches of examples, the one that an
         uninterrupted run would see from that step on; of several processes, each has its part
         of the batches.
@@ -180,6 +180,8 @@ class _Run:
                     self._report(step, scalars, rate, bar)
                     since, since_step = time.monotonic(), step
                 if saving:
+                    if self.log is not None:
+                        self.log.publish()
                     save(self.checkpoints, step, state, self.config)
                     since = time.monotonic()
                 bar.update()

@@ -11,30 +11,38 @@ from tensorboard.compat.proto.event_pb2 import Event  # ty: ignore[missing-modul
 from tensorboard.summary import Writer
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from hpunet_jax.buckets import AnyPath, Mirror, place
 from hpunet_jax.files import remove_left_over, write_aside
 
 FILE_NAME = "metrics.csv"
+PUBLISH_SECONDS = 60  # how long a row in a bucket may be missing
 
 
 class MetricsLog:
     """Appends rows of named scalars. A context manager: leaving it flushes everything."""
 
-    def __init__(self, workdir: str | pathlib.Path, start_step: int):
+    def __init__(self, workdir: str | AnyPath, start_step: int):
         """Args:
-          workdir: folder for metrics.csv and the event files.
+          workdir: folder for metrics.csv and the event files. In a bucket they are written whole
+            again, once a minute and by `publish`, since nothing can be appended to an object.
           start_step: rows of an earlier run beyond this step are dropped: a resumed run writes
             them again.
 
         Raises:
           ValueError: if metrics.csv is no file of this kind.
         """
-        self._path = pathlib.Path(workdir) / FILE_NAME
+        folder = place(workdir, "the work directory")
+        self._mirror = None if isinstance(folder, pathlib.Path) else Mirror(folder)
+        if self._mirror is not None:
+            self._mirror.fetch([FILE_NAME, "events.out.tfevents.*"])
+            folder = self._mirror.folder
+        self._path = pathlib.Path(folder) / FILE_NAME
         self._path.parent.mkdir(parents=True, exist_ok=True)
         remove_left_over(self._path)
         self._header = _keep_rows_until(self._path, start_step)
         _keep_events_until(self._path.parent, start_step)
         self._file = self._path.open("a", newline="")
-        self._tensorboard = Writer(str(workdir))
+        self._tensorboard = Writer(str(folder))
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -42,6 +50,14 @@ class MetricsLog:
     def __exit__(self, *exc_info) -> None:
         self._file.close()
         self._tensorboard.close()
+        if self._mirror is not None:
+            self._mirror.publish()
+            self._mirror.close()
+
+    def publish(self) -> None:
+        """Brings all rows to where they are kept; before a checkpoint of their step is saved."""
+        if self._mirror is not None:
+            self._mirror.publish()
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Raises a `ValueError` if the rows that are there have other scalars than these."""
@@ -64,6 +80,8 @@ class MetricsLog:
         for name, value in scalars.items():
             self._tensorboard.add_scalar(name, value, step=step)
         self._tensorboard.flush()
+        if self._mirror is not None and self._mirror.age() > PUBLISH_SECONDS:
+            self._mirror.publish()
 
 
 def _keep_rows_until(path: pathlib.Path, step: int) -> list[str] | None:

@@ -5,7 +5,6 @@ import contextlib
 import faulthandler
 import hashlib
 import os
-import pathlib
 import re
 import time
 from collections.abc import Generator
@@ -16,6 +15,8 @@ import ml_collections
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from hpunet_jax import files
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import flatten
 from hpunet_jax.training import mesh as meshes
@@ -135,13 +136,13 @@ def check_shared(folder: str | os.PathLike[str]) -> None:
     if jax.process_count() == 1:
         return
     token = _gather(np.frombuffer(os.urandom(16), np.uint8))[0].tobytes().hex()
-    file = pathlib.Path(folder, f".shared-{token}")
+    file = place(folder, "--workdir") / f".shared-{token}"
     with failing_together():
         if jax.process_index() == 0:
-            file.touch()
+            files.create(file, b"")
     seen = _gather(np.array([_appears(file)], np.uint8))
     if jax.process_index() == 0:
-        file.unlink()
+        files.remove(file)
     if (blind := np.flatnonzero(seen == 0)).size:
         raise ValueError(
             f"process {blind[0]} does not see the folder {folder} of process 0: --workdir must lie "
@@ -149,10 +150,10 @@ def check_shared(folder: str | os.PathLike[str]) -> None:
         )
 
 
-def _appears(file: pathlib.Path, seconds: float = 10.0) -> bool:
+def _appears(file: AnyPath, seconds: float = 10.0) -> bool:
     """Whether a file is there; network file systems may show it some seconds late."""
     end = time.monotonic() + seconds
-    while not file.exists():
+    while not files.exists(file):
         if time.monotonic() > end:
             return False
         time.sleep(0.2)
