@@ -20,6 +20,7 @@ from experiments import program
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Picture, Pictures, example_picture
 from hpunet_jax.app.server import LOCAL, build_app
+from hpunet_jax.folders import check_local
 from hpunet_jax.io import check_apart, find_images, fit_channels, read_image
 from hpunet_jax.tasks.crop import centre_crop
 
@@ -37,7 +38,7 @@ flags.mark_flag_as_required("checkpoint")
 def main(_: Sequence[str]) -> None:
     model = hpunet_jax.load(_CHECKPOINT.value, _STEP.value)
     pictures = of_files(model) if _IMAGES.value else of_data_set(model)
-    explorer = Explorer(model, _CHECKPOINT.value, pictures, _OUT.value)
+    explorer = Explorer(model, _CHECKPOINT.value, pictures, str(check_local(_OUT.value, "--out")))
     token = None if _HOST.value in LOCAL else secrets.token_urlsafe(16)
     query = f"?token={token}" if token else ""
     print(f"explore: http://{_HOST.value}:{_PORT.value}/{query}   (Ctrl-C ends it)", flush=True)

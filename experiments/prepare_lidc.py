@@ -11,6 +11,7 @@ report.txt (counts, and each scan that was skipped and why) and split.json, whic
 from absl import flags
 
 from experiments import program
+from hpunet_jax.folders import check_local
 
 _SOURCE = flags.DEFINE_string("source", None, "Folder of LIDC-IDRI as downloaded.")
 _OUT = flags.DEFINE_string("out", None, "Folder for the crops.")
@@ -32,7 +33,7 @@ def main(_) -> None:
         ) from error
     report = prepare(
         _SOURCE.value,
-        _OUT.value,
+        check_local(_OUT.value, "--out"),
         seed=_SEED.value,
         split_file=_SPLIT.value,
         window=(low, high),
