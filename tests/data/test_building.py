@@ -154,6 +154,6 @@ def test_damaged_records_are_named_when_they_are_read(tmp_path, source, damage):
 def test_folders_that_would_be_taken_for_a_pattern_or_an_address_are_refused(tmp_path, source):
     with pytest.raises(ValueError, match="has a '\\['"):
         build(NAME, tmp_path / "data[1]", source)
-    with pytest.raises(ValueError, match="has the scheme gs:"):
+    with pytest.raises(ValueError, match="is in a bucket, but must be a local"):
         build(NAME, "gs://bucket/data", source)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]

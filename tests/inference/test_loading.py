@@ -75,7 +75,7 @@ def test_what_is_no_path_or_no_model_is_refused_in_a_sentence(file, tmp_path):
         (None, "directory must be a path"),
         (b"runs", "directory must be a path"),
         (3, "directory must be a path"),
-        ("gs://bucket/run", "from local folders only"),
+        ("az://bucket/run", "has the scheme az://"),
         ("a\0b", "NUL"),
         (tmp_path / "notes.txt", "is a file, but not a model file"),
         (tmp_path, "no complete checkpoint"),
