@@ -9,8 +9,8 @@ Other fields are overridden for all runs, as in --config.training.steps=1000.
 
 What is finished is not run again, and what was begun goes on. Several machines can be given the
 same command and a work directory that all of them see, such as a bucket: each run is taken by one,
-and a run whose machine has not been heard of for ten minutes is taken over. At the end the table of
-all finished runs is printed and written to <workdir>/sweep.txt, .csv and .png.
+and a run whose machine has not been heard of for five minutes is taken over. At the end the table
+of all finished runs is printed and written to <workdir>/sweep.txt, .csv and .png.
 
 --launcher=local makes the runs here, --at_once of them at a time; slurm submits a job for each
 (--slurm=timeout_min=600, ...); xmanager writes <workdir>/launch.py for `xmanager launch`, which has

@@ -4,13 +4,14 @@ A claim is a file <folder>/<number>, 1 the first. It is taken by creating it whe
 exist, which file systems and buckets decide for one of all that try. Its owner writes the time into
 it every `BEAT_SECONDS`. A claim that nobody has renewed for `DEAD_SECONDS`, or whose process is
 known to be gone since it was one of this machine, is dead: whoever creates the next number has
-taken it over. The highest number holds: an owner that was only asleep sees that there is a higher
-one than its own, and has lost its claim.
+taken it over. The highest number holds: the process of an owner that was only asleep ends when it
+sees that there is a higher one than its own.
 
-Machines' clocks may differ by a few minutes. Where they differ more, a claim can be taken from a
+Machines' clocks may differ by some minutes. Where they differ more, a claim can be taken from a
 living owner, who notices it at the next beat.
 """
 
+import _thread
 import contextlib
 import json
 import os
@@ -22,11 +23,13 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+from absl import logging
+
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath, place
 
 BEAT_SECONDS = 30
-DEAD_SECONDS = 600
+DEAD_SECONDS = 300
 
 
 class FolderInUseError(ValueError):
@@ -34,7 +37,7 @@ class FolderInUseError(ValueError):
 
 
 class Claim:
-    """A claim that this process holds; `check` raises an error once another has taken it over."""
+    """A claim that this process holds. Once another has taken it over, this process is ended."""
 
     def __init__(self, folder: AnyPath, number: int, owner: dict[str, Any]):
         self._folder, self._number, self._owner = folder, number, owner
@@ -42,14 +45,6 @@ class Claim:
         self._released = threading.Event()
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
-
-    def check(self) -> None:
-        """Raises a `FolderInUseError` if another process has taken the claim over."""
-        if self._lost:
-            raise FolderInUseError(
-                f"{self._folder.parent} was taken over by another machine, since this one had not "
-                f"been heard of for {DEAD_SECONDS} s: it ends here."
-            )
 
     def release(self) -> None:
         """Gives the claim back."""
@@ -65,6 +60,11 @@ class Claim:
             with contextlib.suppress(OSError):  # the next beat may get through
                 if max(_numbers(self._folder), default=self._number) > self._number:
                     self._lost = True
+                    logging.error(
+                        "%s was taken over by another machine, since this one had not been heard "
+                        "of for %d s: it ends here.", self._folder.parent, DEAD_SECONDS,
+                    )  # fmt: skip
+                    _thread.interrupt_main()  # as Ctrl-C: what is written stays whole
                     return
                 with files.write_aside(self._folder / str(self._number)) as aside:
                     aside.write_text(json.dumps({**self._owner, "seen": time.time()}))
