@@ -118,7 +118,9 @@ class Explorer:
         maps["foreground"] = 1 - found.mean[opened.inside][..., 0]
         return {
             "agreement": found.agreement,
-            "maps": {name: arrays.to_json(np.float32(value)) for name, value in maps.items()},
+            "maps": {
+                name: arrays.to_json(np.asarray(value, np.float32)) for name, value in maps.items()
+            },
             "tops": {**tops, "foreground": 1.0},
         }
 
@@ -142,7 +144,9 @@ class Explorer:
         labels = np.where(graders[number].labels == 255, 0, graders[number].labels)
         padded, _ = pad_to_multiple(labels[..., None], self.model.network.size_multiple)
         with self._lock:
-            means = [gaussian.mean for gaussian in opened.case.posterior(padded[..., 0])]
+            means = [
+                np.asarray(gaussian.mean) for gaussian in opened.case.posterior(padded[..., 0])
+            ]
             return {"noise": arrays.noise_to_json(_noise(opened.case, means))}
 
     def fit(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +246,8 @@ class Explorer:
 def _noise(case: Case, latents: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Latents in standard deviations of the prior, given all coarser ones."""
     priors = case.prior(latents)
-    return [(z - g.mean) / np.exp(g.log_std) for z, g in zip(latents, priors, strict=True)]
+    pairs = zip(latents, priors, strict=True)
+    return [np.asarray((z - g.mean) / np.exp(g.log_std)) for z, g in pairs]
 
 
 def _latents(case: Case, noise: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -250,7 +255,7 @@ def _latents(case: Case, noise: Sequence[np.ndarray]) -> list[np.ndarray]:
     latents: list[np.ndarray | None] = [None] * len(noise)
     for scale, eps in enumerate(noise):
         gaussian = case.prior(latents)[scale]
-        latents[scale] = gaussian.mean + np.exp(gaussian.log_std) * eps
+        latents[scale] = np.asarray(gaussian.mean + np.exp(gaussian.log_std) * eps)
     return [z for z in latents if z is not None]
 
 

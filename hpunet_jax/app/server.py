@@ -134,6 +134,7 @@ def _knows(request: Request, token: str) -> bool:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # it is registered for these
     return JSONResponse({"error": error.detail}, error.status_code)
 
 

@@ -37,7 +37,7 @@ def random_colour(
     if a.brightness or a.contrast:
         image = (image - mean) * (1 + gain) + mean + light
     if (a.saturation or a.hue) and image.shape[-1] == 3:
-        image = _turn_chroma(image, angle, 1 + chroma)
+        image = _turn_chroma(jnp.asarray(image), angle, 1 + chroma)
     return jnp.clip(image, 0.0, 1.0)
 
 

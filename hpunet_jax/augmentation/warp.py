@@ -101,8 +101,8 @@ def sample_bilinear(
     return row(y0) * (1 - fy) + row(y0 + 1) * fy
 
 
-def _pixels(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
+def _pixels(image: jax.Array | np.ndarray, y: jax.Array, x: jax.Array) -> jax.Array:
     height, width = image.shape[:2]
     index = jnp.clip(y, 0, height - 1) * width + jnp.clip(x, 0, width - 1)
-    pixels = image.reshape(height * width, *image.shape[2:])
+    pixels = jnp.reshape(image, (height * width, *image.shape[2:]))
     return pixels.at[index].get(mode="promise_in_bounds")

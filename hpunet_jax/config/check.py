@@ -111,7 +111,7 @@ def differences(old: Section, new: Section) -> dict[str, tuple[Any, Any]]:
 def _schema_of(config: Section) -> Mapping[str, Field]:
     """The fields that the config's network has; raises a `ValueError` if it names none."""
     model = config.get("model")
-    if not _is_section(model):
+    if model is None or not _is_section(model):
         raise ValueError(f"the config must have a section `model`, not {model!r}.")
     name = model.get("name")
     schema()["model.name"].check("model.name", name)

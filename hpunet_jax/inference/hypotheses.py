@@ -69,7 +69,8 @@ def distinct_hypotheses(
       The hypotheses; their shares sum to 1.
     """
     distances = iou_distances(labels, classes)
-    groups = group_samples(distances, ~np.isin(labels, classes).any(axis=(1, 2)), at_most, distinct)
+    empty = np.asarray(~np.isin(labels, classes).any(axis=(1, 2)))
+    groups = group_samples(distances, empty, at_most, distinct)
     mean_distances = distances.mean(axis=1)
     medoids = [_medoid(distances, group) for group in groups]
     order = sorted(

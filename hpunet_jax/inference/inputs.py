@@ -33,7 +33,7 @@ def as_unit_images(images: Any) -> np.ndarray:
     """
     images = check_array("images", images, "iuf", (None,) * 4, "[B, H, W, channels]")
     check_unit_interval(images)
-    return unit_interval(images, images.dtype)
+    return np.asarray(unit_interval(images, images.dtype))
 
 
 class Inputs(NamedTuple):

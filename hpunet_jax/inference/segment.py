@@ -190,8 +190,9 @@ class Segmenter:
         )
         image = jax.ShapeDtypeStruct(shape, jnp.float32)
         compiled = jax.jit(function).lower(self.model.params, image, self.options.seed).compile()
-        sizes = compiled.memory_analysis()
-        return compiled, sizes.temp_size_in_bytes + sizes.output_size_in_bytes
+        sizes = compiled.memory_analysis()  # None where a backend does not say
+        needed = sizes.temp_size_in_bytes + sizes.output_size_in_bytes if sizes else 0
+        return compiled, needed
 
 
 def instances_from_samples(

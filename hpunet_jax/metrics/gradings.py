@@ -63,7 +63,7 @@ class Gradings:
     @functools.cached_property
     def present(self) -> Bool[np.ndarray, "B G"]:
         """The graders who annotated the image."""
-        return (self.masks != IGNORED).any(axis=(2, 3)).T
+        return np.asarray(self.masks != IGNORED).any(axis=(2, 3)).T
 
     @functools.cached_property
     def ignored(self) -> Bool[np.ndarray, "B H W"]:
@@ -74,7 +74,7 @@ class Gradings:
     @property
     def scored(self) -> Bool[np.ndarray, " B"]:
         """The images that have a pixel to be scored."""
-        return ~self.ignored.all(axis=(1, 2))
+        return np.asarray(~self.ignored.all(axis=(1, 2)))
 
     def marked_by_all(self) -> Bool[np.ndarray, " B"]:
         """Subset B (Appendix C): images in which each grader marked something that is scored."""

@@ -61,9 +61,12 @@ def given(
     """
 
     def choose(scale: int, gaussian: Gaussian) -> jax.Array:
-        if latents[scale] is None:
-            return otherwise(scale, gaussian)
-        return latents[scale]
+        latent = latents[scale]
+        if latent is not None:
+            return latent
+        if otherwise is None:
+            raise ValueError(f"the latents of scale {scale} are not given.")
+        return otherwise(scale, gaussian)
 
     return choose
 
