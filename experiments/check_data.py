@@ -2,9 +2,11 @@
 
     hpunet check_data --dir=mydata
 
-Reads every image and mask in train, val and test, prints sizes, kinds of pixels, graders, classes
-and empty masks, names every file that training could not use, and tells what is suspicious. The
-exit code is 1 if there is such a file, or nothing to train on. docs/data.md describes the layout.
+Reads every image, volume and mask in train, val and test, prints sizes, kinds of pixels, spacings,
+values, graders, classes and empty masks or instances, names every file that training could not use,
+and tells what is suspicious. The exit code is 1 if there is such a file, or nothing to train on.
+docs/data.md describes the layout. --window, --percentiles, --spacing and --hdf5 are the config's
+fields of these names.
 """
 
 import pathlib
@@ -12,7 +14,7 @@ import sys
 
 from absl import flags
 
-from experiments import program
+from experiments import preparation_flags, program
 from hpunet_jax.files import write_aside
 from hpunet_jax.io import check_apart
 
@@ -42,6 +44,7 @@ def main(_) -> None:
         num_classes=_CLASSES.value,
         foreground=_FOREGROUND.value,
         crop=program.parse_size("crop", _CROP.value),
+        preparation=preparation_flags.preparation(),
     )
     print(report.to_text(), end="")
     if _JSON.value:

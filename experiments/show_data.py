@@ -3,13 +3,14 @@
     hpunet show_data --name=lidc_phantom --out=lidc_phantom.png
     hpunet show_data --name=own_data --data_dir=mydata --out=mydata.png
 
-Of own data, --data_dir is its folder. `experiments.show_batch` shows what a network is fed:
+Of own data, --data_dir is its folder, and --window, --percentiles, --spacing and --hdf5 are the
+config's fields of these names. `hpunet show_batch` shows what a network is fed:
 cropped, augmented, with targets drawn.
 """
 
 from absl import flags
 
-from experiments import program
+from experiments import preparation_flags, program
 from hpunet_jax.io import check_apart
 
 _NAME = flags.DEFINE_string("name", None, "The data set, e.g. lidc_phantom.")
@@ -33,7 +34,12 @@ def main(_) -> None:
     check_apart(_OUT.value, _DATA_DIR.value)
     if _NAME.value == "own_data":
         size = program.parse_size("size", _SIZE.value)
-        builder = own_data.load(_DATA_DIR.value, size, foreground=_FOREGROUND.value)
+        builder = own_data.load(
+            _DATA_DIR.value,
+            size,
+            foreground=_FOREGROUND.value,
+            preparation=preparation_flags.preparation(),
+        )
     else:
         builder = catalogue.load_builder(_NAME.value, _DATA_DIR.value)
     numbers = spread_over(pipeline.num_examples(builder, _SPLIT.value), _COUNT.value)

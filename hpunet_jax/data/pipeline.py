@@ -27,6 +27,7 @@ from hpunet_jax.data.reading import (
 )
 from hpunet_jax.data.tensorflow import tf, tfds
 from hpunet_jax.data.windows import Windows
+from hpunet_jax.io import Preparation
 
 _PIECE = 1 << 15  # examples whose order is handed to TensorFlow at once
 
@@ -56,6 +57,7 @@ def open_data_set(
             bits=data.get("bits"),
             cache=data.get("cache_dir"),
             foreground=data.get("foreground"),
+            preparation=Preparation.from_config(data),
         )
     else:
         builder = load_builder(data.name, data_dir)

@@ -44,6 +44,18 @@ class Listing(NamedTuple):
         )
 
 
+def split_suffix(name: str) -> tuple[str, str]:
+    """A file's name without its suffix, and the suffix in small letters.
+
+    `.nii.gz` is one suffix, and so is the `/` at the end of a folder's name.
+
+    Args:
+      name: the name, '/' between folders.
+    """
+    suffix = "/" if name.endswith("/") else suffix_of(name)
+    return name[: len(name) - len(suffix)], suffix
+
+
 def is_clutter(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's: hidden, or left by a system.
 

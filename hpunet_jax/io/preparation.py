@@ -16,6 +16,10 @@ _FULL = 65_535  # what a window's upper end becomes
 _EVEN = 0.01  # by how much the sides of a square pixel may differ
 
 
+class WindowNeeded(ValueError):
+    """Nobody has said which values of a file are black and white."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Preparation:
     """How images are prepared, by the fields of the same names in a config's section `data`.
@@ -164,7 +168,7 @@ class Preparation:
             low, high = np.percentile(values, self.percentiles)
             return float(low), float(high)
         if values.dtype not in (np.uint8, np.uint16):
-            raise ValueError(
+            raise WindowNeeded(
                 f"{source} has {values.dtype} values, from {values.min(initial=0):g} to "
                 f"{values.max(initial=0):g}: say which of them become black and white, with "
                 "data.window=(low, high) in the file's units or data.percentiles=(1, 99)."

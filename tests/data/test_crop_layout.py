@@ -92,8 +92,8 @@ def test_own_data_may_have_any_suffix_in_capitals_or_not_but_each_name_once():
     twice = [*names_of("a", [0]), "images/a.PNG", "gt/a_l00.png"]
     _, problems = find_graded_images(twice)
     assert problems == [
-        "gt/a_l00.png and gt/a_l0.png are of the same grader.",
         "images/a.png and images/a.PNG differ in their suffix only.",
+        "gt/a_l00.png and gt/a_l0.png are of the same grader.",
     ]
 
 
@@ -111,3 +111,29 @@ def test_the_layout_is_read_without_tensorflow():
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_graders_may_be_folders_or_nobody_be_named():
+    names = ["images/p/a.png", "images/b.nii.gz", "gt/p/a_l1.png", "gt/ann/p/a.png", "gt/2/p/a.png"]
+    suffixes = (".png", ".nii.gz")
+    crops, problems = find_graded_images([*names, "gt/b.nii.gz"], suffixes=suffixes)
+    assert problems == []
+    assert crops == [
+        GradedImage("b", "images/b.nii.gz", {0: "gt/b.nii.gz"}),
+        GradedImage(
+            "p/a",
+            "images/p/a.png",
+            {1: "gt/p/a_l1.png", 2: "gt/2/p/a.png", "ann": "gt/ann/p/a.png"},
+        ),
+    ]
+    _, problems = find_graded_images([*names, "gt/1/p/a.png", "gt/b/b.png"], suffixes=suffixes)
+    assert problems == ["gt/p/a_l1.png and gt/1/p/a.png are of the same grader."]
+
+
+def test_a_folder_may_be_an_image_and_maps_lie_in_another_folder():
+    names = ["images/p/ct/", "instances/p/ct.png", "gt/p/ct_l0.png"]
+    crops, problems = find_graded_images(names, suffixes=("/", ".png"), folder="instances")
+    assert (crops, problems) == (
+        [GradedImage("p/ct", "images/p/ct/", {0: "instances/p/ct.png"})],
+        [],
+    )

@@ -104,7 +104,7 @@ class LidcCrops(tfds.core.GeneratorBasedBuilder):
         for crop in crops:
             masks = np.full((SIZE, SIZE, GRADERS), IGNORED, np.uint8)
             for grader, name in crop.masks.items():
-                masks[..., grader] = _read_mask(files, name)
+                masks[..., int(grader)] = _read_mask(files, name)
             yield (
                 crop.id,
                 {

@@ -16,24 +16,22 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import tqdm
 
-from hpunet_jax.data.crop_archives import Folder
+from hpunet_jax.data.crop_layout import Grader
 from hpunet_jax.data.own.check import check
-from hpunet_jax.data.own.folder import (
-    PARTS,
-    find_images,
-    find_parts,
-    fit,
-    read_image,
-    read_masks,
-)
+from hpunet_jax.data.own.description import NAME, read_description
+from hpunet_jax.data.own.examples import fit, read_examples
+from hpunet_jax.data.own.folder import PARTS, Part, find_images, find_parts
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.files import write_aside
 from hpunet_jax.folders import check_no_pattern, used_alone
-from hpunet_jax.io import is_clutter
+from hpunet_jax.io import Preparation, is_clutter
+from hpunet_jax.io.preparation import AS_STORED
 from hpunet_jax.labels import IGNORED
 
 _MOST_PROBLEMS = 20  # shown when a data set is refused
+_PREPARATION = tuple(field.name for field in dataclasses.fields(Preparation))
 _FIELDS = ("name", "size", "channels", "bits", "graders", "num_classes", "foreground")
+_FIELDS += ("instances", *_PREPARATION)
 
 
 @dataclasses.dataclass
@@ -45,23 +43,35 @@ class OwnDataConfig(tfds.core.BuilderConfig):
         several sizes.
       channels: 1 or 3.
       bits: 8 or 16.
-      graders: numbers of all graders.
+      graders: all graders.
       num_classes: number of classes in the masks.
       foreground: what a mask's 255 means, as for `classes_of`; 0: nobody has said so.
+      instances: whether there are maps of instances in place of masks.
+      window, percentiles, spacing, hdf5: as in `Preparation`.
     """
 
     size: tuple[int, ...] = ()
     channels: int = 1
     bits: int = 8
-    graders: tuple[int, ...] = ()
+    graders: tuple[Grader, ...] = ()
     num_classes: int = 0
     foreground: int = 0
+    instances: bool = False
+    window: tuple[float, ...] = ()
+    percentiles: tuple[float, ...] = ()
+    spacing: tuple[float, ...] = ()
+    hdf5: tuple[str, ...] = ()
+
+    @property
+    def preparation(self) -> Preparation:
+        """How images are prepared."""
+        return Preparation(**{name: getattr(self, name) for name in _PREPARATION})
 
 
 class OwnData(tfds.core.GeneratorBasedBuilder):
-    """Own images with the masks of any number of graders."""
+    """Own images with the masks of any number of graders, or with maps of instances."""
 
-    VERSION = tfds.core.Version("2.0.0")  # 2: EXIF orientation, palettes, few bits
+    VERSION = tfds.core.Version("3.0.0")  # 2: EXIF orientation, palettes, few bits; 3: volumes
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Use hpunet_jax.data.own.builder.load."
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -73,6 +83,10 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
             )
         dtype = np.uint16 if config.bits == 16 else np.uint8
         size = config.size or (None, None)
+        if config.instances:
+            name, shape, kind = "instances", size, np.uint16
+        else:
+            name, shape, kind = "masks", (*size, len(config.graders)), np.uint8
         return self.dataset_info_from_configs(
             description=self.__doc__,
             features=tfds.features.FeaturesDict(
@@ -80,9 +94,7 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
                     "image": tfds.features.Image(
                         shape=(*size, config.channels), dtype=dtype, encoding_format="png"
                     ),
-                    "masks": tfds.features.Tensor(
-                        shape=(*size, len(config.graders)), dtype=np.uint8, encoding="zlib"
-                    ),
+                    name: tfds.features.Tensor(shape=shape, dtype=kind, encoding="zlib"),
                     "id": tfds.features.Text(),
                 }
             ),
@@ -91,25 +103,32 @@ class OwnData(tfds.core.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, np.ndarray | str]]]]:
-        parts = find_parts(dl_manager.manual_dir)
-        return {PARTS[part]: self._generate_examples(files) for part, files in parts.items()}
+        folder = dl_manager.manual_dir
+        return {
+            PARTS[name]: self._generate_examples(folder, part)
+            for name, part in find_parts(folder).items()
+        }
 
     def _generate_examples(
-        self, files: Folder
+        self, folder: str | os.PathLike[str], part: Part
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
         config = self.builder_config
-        crops, _ = find_images(files)
-        for crop in tqdm.tqdm(crops, f"own_data {files.path.name}", unit=" images"):
-            image = read_image(files, crop.image).array
-            masks = read_masks(files, crop, config.graders, image.shape[:2], config.foreground)
-            yield (
-                crop.id,
-                {
-                    "image": fit(image, config.size or image.shape[:2], 0),
-                    "masks": fit(masks, config.size or image.shape[:2], IGNORED),
-                    "id": crop.id,
-                },
-            )
+        description = read_description(folder, config.foreground or None)
+        images, _ = find_images(part, description.file_ending)
+        kind, ignored = ("instances", 0) if config.instances else ("masks", IGNORED)
+        for files in tqdm.tqdm(images, f"own_data {part.name}", unit=" images"):
+            for name, image, annotation in read_examples(
+                part, files, config.graders, description, config.preparation
+            ):
+                size = config.size or image.shape[:2]
+                yield (
+                    name,
+                    {
+                        "image": fit(image, size, 0),
+                        kind: fit(annotation, size, ignored),
+                        "id": name,
+                    },
+                )
 
 
 def load(
@@ -118,6 +137,7 @@ def load(
     bits: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     foreground: int | None = None,
+    preparation: Preparation = AS_STORED,
 ) -> OwnData:
     """Checks and builds a data set, unless that has been done before.
 
@@ -128,6 +148,7 @@ def load(
       bits: 8 or 16, that all images must have; None: as most of them.
       cache: where the data set is built; None: the folder `.tfds` in `folder`.
       foreground: what a mask's 255 means, as for `check`.
+      preparation: window and spacing.
 
     Returns:
       The builder, prepared. Its `builder_config` says what the data set looks like.
@@ -141,10 +162,10 @@ def load(
     cache = pathlib.Path(cache) if cache else folder / ".tfds"
     # Configs write () and 0 for None.
     size, bits, foreground = tuple(size) if size else None, bits or None, foreground or None
-    name = fingerprint(folder, size, bits, foreground)
+    name = fingerprint(folder, size, bits, foreground, preparation)
     if (builder := _built(cache, name)) is not None:
         return builder
-    config = _checked(folder, name, size, bits, foreground)
+    config = _checked(folder, name, size, bits, foreground, preparation)
     with _alone(cache):
         if (builder := _built(cache, name)) is not None:  # by the one waited for
             return builder
@@ -195,13 +216,19 @@ def fingerprint(
     size: tuple[int, int] | None,
     bits: int | None,
     foreground: int | None = None,
+    preparation: Preparation = AS_STORED,
 ) -> str:
     """A name for a folder's content: it changes with names, sizes and times of the files."""
-    digest = hashlib.sha256(repr((size, bits, foreground)).encode())
-    for part, files in find_parts(folder).items():
-        for name in (name for name in files.names if not is_clutter(name.rpartition("/")[2])):
-            state = (files.path / name).stat()
-            digest.update(f"\n{part}/{name} {state.st_size} {state.st_mtime_ns}".encode())
+    folder = pathlib.Path(folder)
+    digest = hashlib.sha256(repr((size, bits, foreground, preparation)).encode())
+    files = [path for part in find_parts(folder).values() for path in part.all_files()]
+    if (folder / NAME).is_file():
+        files.append(folder / NAME)
+    for path in files:
+        if not is_clutter(path.name):
+            state = path.stat()
+            digest.update(f"\n{path.relative_to(folder).as_posix()} {state.st_size} ".encode())
+            digest.update(str(state.st_mtime_ns).encode())
     return digest.hexdigest()[:16]
 
 
@@ -211,8 +238,9 @@ def _checked(
     size: tuple[int, int] | None,
     bits: int | None,
     foreground: int | None,
+    preparation: Preparation,
 ) -> OwnDataConfig:
-    report = check(folder, size, bits, foreground=foreground)
+    report = check(folder, size, bits, foreground=foreground, preparation=preparation)
     if report.problems:
         shown = [f"  {problem.text}" for problem in report.problems[:_MOST_PROBLEMS]]
         raise ValueError(
@@ -226,6 +254,8 @@ def _checked(
         channels=report.channels,
         bits=report.bits,
         graders=tuple(report.graders),
-        num_classes=report.num_classes,
+        num_classes=0 if report.instances else report.num_classes,
         foreground=foreground or 0,
+        instances=report.instances,
+        **dataclasses.asdict(preparation),
     )

@@ -1,164 +1,181 @@
-"""Own data in the layout of the published LIDC crops (Appendix C): reading a folder.
+"""Own data in the layout of the published LIDC crops (Appendix C): which files there are.
 
   <dir>/<train|val|test>/images/<name>.png        an image of any format that hpunet_jax/io reads
   <dir>/<train|val|test>/gt/<name>_l<k>.png       what grader k drew: the class, 255 = ignore
+  <dir>/<train|val|test>/gt/<grader>/<name>.png   likewise
+  <dir>/<train|val|test>/instances/<name>.png     in place of gt: the instances' ids, 0 = background
 
-Graders may be any numbers, and an image needs at least one of them.
+A volume is one file, or a folder of DICOM files, and so are its masks. Graders may be any numbers
+and names, and an image needs at least one of them. nnU-Net's folders are read, too:
+
+  <dir>/imagesTr/<case>_0000.nii.gz  <dir>/labelsTr/<case>.nii.gz  and likewise imagesTs, labelsTs
 """
 
 import dataclasses
+import difflib
 import os
 import pathlib
-from collections.abc import Sequence
-
-import numpy as np
+import re
+from collections.abc import Iterator, Mapping
 
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
-from hpunet_jax.io import SUFFIXES, Image, decode_image, decode_labels, is_clutter, read_bytes
-from hpunet_jax.labels import IGNORED
+from hpunet_jax.io import SUFFIXES, is_clutter
+from hpunet_jax.io.listing import MEDICAL, is_dicom, split_suffix
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
+GRADED, INSTANCES = "gt", "instances"
+
+_NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+_SERIES = "/"  # at the end of the name of a folder with a DICOM series
 
 
-def find_parts(folder: str | os.PathLike[str]) -> dict[str, Folder]:
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The files of a part of a data set.
+
+    Attributes:
+      name: train, val or test.
+      root: the data set.
+      files: each image and mask by its name in the layout; `images/ct/` is a DICOM series.
+      kind: `GRADED` or `INSTANCES`.
+    """
+
+    name: str
+    root: pathlib.Path
+    files: Mapping[str, pathlib.Path]
+    kind: str = GRADED
+
+    def shown(self, name: str) -> str:
+        """Where a file lies in the data set, for messages."""
+        return self.files[name].relative_to(self.root).as_posix()
+
+    def all_files(self) -> Iterator[pathlib.Path]:
+        """The files on the disk, also those of a series."""
+        for name, path in self.files.items():
+            yield from sorted(path.iterdir()) if name.endswith(_SERIES) else [path]
+
+
+def find_parts(folder: str | os.PathLike[str]) -> dict[str, Part]:
     """The parts of a data set that are there.
 
     Args:
-      folder: holds at least one of the folders train, val and test.
+      folder: holds at least one of the folders train, val and test, or nnU-Net's imagesTr.
 
     Returns:
-      The files of each part, by the folder's name.
+      The parts by name.
 
     Raises:
       FileNotFoundError: if there is none.
+      ValueError: if there are graders and instances, or images of several channels.
     """
     folder = pathlib.Path(folder)
-    parts = {part: Folder(folder / part) for part in PARTS if (folder / part).is_dir()}
+    parts = {part: _part(folder, part) for part in PARTS if (folder / part).is_dir()}
+    if not parts:
+        parts = {
+            part: _nnunet_part(folder, part, *names)
+            for part, names in _NNUNET.items()
+            if all((folder / name).is_dir() for name in names)
+        }
     if not parts:
         raise FileNotFoundError(
             f"{folder} has none of the folders {', '.join(PARTS)}; expected images in "
             f"{folder / 'train' / 'images'} and masks in {folder / 'train' / 'gt'}, and likewise "
-            "for val and test."
+            "for val and test; or nnU-Net's imagesTr and labelsTr."
+        )
+    kinds = {part.kind: part.name for part in parts.values()}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{folder} has masks of graders in {kinds[GRADED]}/{GRADED} and instances in "
+            f"{kinds[INSTANCES]}/{INSTANCES}: expected one kind in all parts."
         )
     return parts
 
 
 def find_others(folder: str | os.PathLike[str]) -> list[str]:
     """A sentence for each folder beside the parts: it may be one that is called differently."""
+    folder = pathlib.Path(folder)
+    known = [*PARTS]
+    if not any((folder / part).is_dir() for part in PARTS):
+        pairs = [pair for pair in _NNUNET.values() if all((folder / one).is_dir() for one in pair)]
+        known = [name for pair in pairs for name in pair]
     others = sorted(
         entry.name
-        for entry in pathlib.Path(folder).iterdir()
-        if entry.is_dir() and entry.name not in PARTS and not is_clutter(entry.name)
+        for entry in folder.iterdir()
+        if entry.is_dir() and entry.name not in known and not is_clutter(entry.name)
     )
-    return [f"{name} is not read: the folders are called {', '.join(PARTS)}." for name in others]
+    sentences = []
+    for name in others:
+        near = difflib.get_close_matches(name.lower(), PARTS.values(), 1)
+        meant = [part for part, split in PARTS.items() if split in near]
+        hint = f" Rename it to {meant[0]} if that is meant." if meant else ""
+        sentences.append(f"{name} is not read: the folders are called {', '.join(PARTS)}.{hint}")
+    return sentences
 
 
-def find_images(files: Folder) -> tuple[list[GradedImage], list[str]]:
-    """The images of a part with their masks, and a sentence for each file out of place."""
-    layout = find_graded_images(files.names, suffixes=SUFFIXES)
-    problems = [f"{files.path.name}/{problem}" for problem in layout.problems]
+def find_images(part: Part, file_ending: str = "") -> tuple[list[GradedImage], list[str]]:
+    """The images of a part with their masks, and a sentence for each file out of place.
+
+    Args:
+      part: the part.
+      file_ending: the only suffix of images and masks; "": any that can be read.
+    """
+    suffixes = (file_ending,) if file_ending else (*SUFFIXES, *MEDICAL)
+    layout = find_graded_images(part.files, suffixes=(*suffixes, _SERIES), folder=part.kind)
+    problems = [f"{part.name}/{problem}" for problem in layout.problems]
     if not layout.images:
-        problems.append(f"{files.path.name} has no image with a mask.")
+        problems.append(f"{part.name} has no image with a mask.")
     return layout.images, problems
 
 
-def read_image(files: Folder, name: str) -> Image:
-    """Reads an image.
-
-    Args:
-      files: the files of a part.
-      name: the image's.
-
-    Returns:
-      The image, uint8 or uint16 [H, W, 1 or 3].
-
-    Raises:
-      ValueError: if the file is damaged or no such image; its message names it.
-      OSError: if the file cannot be read at all.
-    """
-    return decode_image(read_bytes(files.path / name), f"{files.path.name}/{name}")
-
-
-def read_mask(files: Folder, name: str) -> Image:
-    """Reads a mask.
-
-    Args:
-      files: the files of a part.
-      name: the mask's.
-
-    Returns:
-      The mask, uint8 [H, W], the class of each pixel; 255 is ignored.
-
-    Raises:
-      ValueError: if the file is damaged or no mask; its message names it.
-      OSError: if the file cannot be read at all.
-    """
-    mask = decode_labels(read_bytes(files.path / name), f"{files.path.name}/{name}")
-    if mask.array.size and not 0 <= mask.array.min() <= mask.array.max() <= IGNORED:
+def _part(root: pathlib.Path, name: str) -> Part:
+    folder = Folder(root / name)
+    files: dict[str, pathlib.Path] = {}
+    others = {*SUFFIXES, *MEDICAL} - {".dcm"}
+    for file in folder.names:
+        path = folder.path / file
+        suffix = split_suffix(file)[1]
+        if any(is_clutter(one) for one in pathlib.PurePosixPath(file).parts):
+            continue
+        if suffix in (".raw", ".zraw") and path.with_suffix(".mhd").is_file():
+            continue  # the voxels of a MetaImage
+        inner = pathlib.PurePosixPath(file).parent.as_posix()
+        alone = inner.rpartition("/")[2] in ("images", GRADED, INSTANCES)
+        if not alone and suffix not in others and is_dicom(path):
+            files[f"{inner}{_SERIES}"] = path.parent
+        else:
+            files[file] = path
+    kinds = {kind for kind in (GRADED, INSTANCES) if _has(files, kind)}
+    if len(kinds) > 1:
         raise ValueError(
-            f"{mask.source} has values from {mask.array.min()} to {mask.array.max()}: expected "
-            f"classes, at most {IGNORED - 1}, or {IGNORED} for pixels to ignore."
+            f"{root / name} has a folder {GRADED} of graders' masks and one {INSTANCES} of "
+            "instances: expected one of them."
         )
-    return dataclasses.replace(mask, array=mask.array.astype(np.uint8))
+    return Part(name, root, files, kinds.pop() if kinds else GRADED)
 
 
-def classes_of(mask: np.ndarray, foreground: int | None) -> np.ndarray:
-    """The classes of a mask's values.
-
-    Args:
-      mask: uint8 [H, W].
-      foreground: 255 for masks of 0 and 255, whose 255 becomes class 1 and nothing is ignored; 1 or
-        None for masks whose value is the class, and 255 to ignore.
-
-    Returns:
-      uint8 [H, W].
-    """
-    return np.where(mask == 255, np.uint8(1), mask) if foreground == 255 else mask
+def _has(files: Mapping[str, pathlib.Path], kind: str) -> bool:
+    """Whether there is a file below a folder of that name."""
+    return any(f"/{kind}/" in f"/{name}" for name in files)
 
 
-def read_masks(
-    files: Folder,
-    crop: GradedImage,
-    graders: Sequence[int],
-    shape: tuple[int, int],
-    foreground: int | None = None,
-) -> np.ndarray:
-    """Reads all masks of an image.
-
-    Args:
-      files: the files of a part.
-      crop: the image's.
-      graders: numbers of all graders of the data set.
-      shape: height and width of the image.
-      foreground: what 255 means, as for `classes_of`.
-
-    Returns:
-      uint8 [H, W, G]; the plane of a grader who did not annotate the image is 255 everywhere.
-    """
-    masks = np.full((*shape, len(graders)), IGNORED, np.uint8)
-    for grader, name in crop.masks.items():
-        masks[..., graders.index(grader)] = classes_of(read_mask(files, name).array, foreground)
-    return masks
-
-
-def fit(pixels: np.ndarray, size: tuple[int, int], fill: int) -> np.ndarray:
-    """Crops or pads an image to a size, evenly on all sides.
-
-    Args:
-      pixels: [H, W, ...].
-      size: height and width of the result.
-      fill: value of what is padded.
-
-    Returns:
-      [*size, ...] of the same type.
-    """
-    for axis, length in enumerate(size):
-        over = pixels.shape[axis] - length
-        if over > 0:
-            pixels = pixels.take(range(over // 2, over // 2 + length), axis)
-        elif over < 0:
-            room = [(0, 0)] * pixels.ndim
-            room[axis] = (-over // 2, -over - -over // 2)
-            pixels = np.pad(pixels, room, constant_values=fill)
-    return pixels
+def _nnunet_part(root: pathlib.Path, name: str, images: str, labels: str) -> Part:
+    files: dict[str, pathlib.Path] = {}
+    for path in sorted((root / images).iterdir()):
+        if is_clutter(path.name) or not path.is_file():
+            continue
+        stem, suffix = split_suffix(path.name)
+        match = _CHANNEL.fullmatch(stem)
+        if match is None:
+            raise ValueError(f"{path} has no channel in its name: expected <case>_0000{suffix}.")
+        if int(match["channel"]):
+            raise ValueError(
+                f"{path} is a further channel of {match['case']}: one channel is read, or RGB in "
+                "one file; move the others elsewhere."
+            )
+        files[f"images/{match['case']}{suffix}"] = path
+    for path in sorted((root / labels).iterdir()):
+        if not is_clutter(path.name) and path.is_file():
+            files[f"{GRADED}/{path.name}"] = path
+    return Part(name, root, files)

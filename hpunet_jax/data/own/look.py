@@ -4,12 +4,22 @@ import dataclasses
 import hashlib
 
 import numpy as np
+import skimage.measure
 
-from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import GradedImage
-from hpunet_jax.data.own.folder import classes_of, fit, read_image, read_mask
+from hpunet_jax.data.crop_layout import GradedImage, Grader
+from hpunet_jax.data.own.description import Description
+from hpunet_jax.data.own.examples import fit, misfit, read_image, read_mask
+from hpunet_jax.data.own.folder import INSTANCES, Part
 from hpunet_jax.data.problems import Problem
+from hpunet_jax.io import Preparation, Slices
+from hpunet_jax.io.preparation import WindowNeeded
 from hpunet_jax.labels import IGNORED
+
+_BULK = (0.1, 99.9)  # percentiles between which the values of an image are said to lie
+NO_WINDOW = "values that need a window"
+"""The kind of a problem."""
+
+_ENOUGH = 1_000_000  # values, to find them
 
 # So many values must be scattered, the greatest of them at least so great, to look smoothed.
 _FEWEST_SCATTERED, _GREATEST_SCATTERED = 3, 32
@@ -17,19 +27,21 @@ _FEWEST_SCATTERED, _GREATEST_SCATTERED = 3, 32
 
 @dataclasses.dataclass(frozen=True)
 class MaskLook:
-    """What was found in a mask.
+    """What was found in a mask; of a volume, in all slices.
 
     Attributes:
       values: the values in the file.
       pixels: int64 [256], the pixels of each class, after fitting to a size.
       scattered: the values but 0 and 255 that only single pixels and lines have: no square of 2x2.
       turned: whether the file said that it is to be turned.
+      unknown: values that `dataset.json` does not know.
     """
 
     values: frozenset[int]
     pixels: np.ndarray
     scattered: frozenset[int]
     turned: bool
+    unknown: tuple[int, ...] = ()
 
     @property
     def classes(self) -> frozenset[int]:
@@ -47,29 +59,58 @@ class MaskLook:
         return len(self.scattered) >= fewest and max(self.scattered) >= _GREATEST_SCATTERED
 
 
+@dataclasses.dataclass(frozen=True)
+class InstancesLook:
+    """What was found in a map of instances; of a volume, in each slice.
+
+    Attributes:
+      counts: instances in each slice.
+      areas: pixels of the instances of all slices, ascending.
+      pieces: connected pieces of all of them.
+      background: part of the pixels that belong to none.
+    """
+
+    counts: tuple[int, ...]
+    areas: np.ndarray
+    pieces: int
+    background: float
+
+
 @dataclasses.dataclass
 class Look:
-    """What was found of an image, and of its masks by grader.
+    """What was found of an image or a volume, and of its masks by grader.
 
     Attributes:
       name: the image's file.
       problems: why training could not use a file of it.
-      size: height and width; (0, 0) if it could not be read.
+      size: height and width, resampled; (0, 0) if it could not be read.
+      slices: number of slices; 0 of a single picture.
       kind: channels and bits.
+      spacing: mm from row to row and from column to column in the file; None: it does not know.
+      values: the least and greatest value in the file.
+      ends: the values that became 0 and 1; None: 0 and the type's greatest.
+      bulk: between which parts of that range nearly all pixels lie.
       content: a digest of the pixels; None if all pixels are equal.
       turned: whether the file said that it is to be turned.
       masks: by grader.
       crop_ignored: whether all masks are ignored within the centre crop.
+      instances: of a data set of instances, what their map holds.
     """
 
     name: str
     problems: list[Problem]
     size: tuple[int, int] = (0, 0)
+    slices: int = 0
     kind: tuple[int, int] = (0, 0)
+    spacing: tuple[float, float] | None = None
+    values: tuple[float, float] = (0.0, 0.0)
+    ends: tuple[float, float] | None = None
+    bulk: tuple[float, float] = (0.0, 1.0)
     content: str | None = None
     turned: bool = False
-    masks: dict[int, MaskLook] = dataclasses.field(default_factory=dict)
+    masks: dict[Grader, MaskLook] = dataclasses.field(default_factory=dict)
     crop_ignored: bool = False
+    instances: InstancesLook | None = None
 
     @property
     def readable(self) -> bool:
@@ -77,70 +118,110 @@ class Look:
         return bool(self.kind[0])
 
 
-def look_at(
-    files: Folder,
-    crop: GradedImage,
-    size: tuple[int, int] | None,
-    foreground: int | None,
-    centre: tuple[int, int] | None,
-) -> Look:
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """How images and masks are to be read.
+
+    Attributes:
+      description: what the masks' values mean.
+      preparation: window and spacing.
+      size: height and width to crop or pad to; None: as they are.
+      centre: height and width of the centre crop that is evaluated; None: the whole image.
+    """
+
+    description: Description
+    preparation: Preparation
+    size: tuple[int, int] | None = None
+    centre: tuple[int, int] | None = None
+
+
+def look_at(part: Part, image: GradedImage, wanted: Wanted) -> Look:
     """Reads an image and its masks.
 
     Args:
-      files: the files of a part.
-      crop: the image.
-      size: height and width to crop or pad to; None: as it is.
-      foreground: what a mask's 255 means, as for `classes_of`.
-      centre: height and width of the centre crop that is evaluated; None: the whole image.
+      part: the image's.
+      image: the names of its files.
+      wanted: how to read them.
 
     Returns:
       What was found.
     """
-    found = Look(f"{files.path.name}/{crop.image}", [])
+    found = Look(part.shown(image.image), [])
     try:
-        image = read_image(files, crop.image)
+        slices = read_image(part, image.image, wanted.preparation)
+    except WindowNeeded as error:
+        found.problems.append(Problem(NO_WINDOW, str(error)))
+        return found
     except (ValueError, OSError) as error:
         found.problems.append(Problem("unreadable image", str(error)))
         return found
-    pixels = image.array
-    found.size, found.turned = pixels.shape[:2], image.turned
-    found.kind = pixels.shape[2], 8 * pixels.dtype.itemsize
-    if (pixels != pixels[:1, :1]).any():
-        found.content = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    _look_at_pixels(found, slices)
     ignored = []
-    for grader, name in crop.masks.items():
+    for grader, name in image.masks.items():
         try:
-            mask = read_mask(files, name)
+            mask = read_mask(part, name, wanted.preparation)
+            if (problem := misfit(slices, mask)) is not None:
+                found.problems.append(problem)
+                continue
+            labels = wanted.preparation.labels(mask.array, slices.spacing, mask.source)
         except (ValueError, OSError) as error:
             found.problems.append(Problem("unreadable mask", str(error)))
             continue
-        if mask.array.shape != found.size:
-            found.problems.append(_other_size(mask.source, mask.array.shape, found))
+        if part.kind == INSTANCES:
+            found.instances = _look_at_instances(labels)
             continue
-        classes = classes_of(mask.array, foreground)
-        classes = classes if size is None else fit(classes, size, IGNORED)
+        values = frozenset(np.unique(mask.array).tolist())
+        classes = _fit_slices(wanted.description.classes_of(labels), wanted.size)
         found.masks[grader] = MaskLook(
-            values=frozenset(np.unique(mask.array).tolist()),
+            values=values,
             pixels=np.bincount(classes.ravel(), minlength=256),
             scattered=_scattered(mask.array),
             turned=mask.turned,
+            unknown=tuple(wanted.description.unknown(values)),
         )
-        ignored.append(centre is not None and (fit(classes, centre, IGNORED) == IGNORED).all())
+        centre = _fit_slices(classes, wanted.centre)
+        ignored.append(wanted.centre is not None and (centre == IGNORED).all())
     found.crop_ignored = bool(ignored) and all(ignored)
     return found
 
 
-def _other_size(name: str, size: tuple[int, ...], image: Look) -> Problem:
-    turned = ", which its file says is to be turned (EXIF)" if image.turned else ""
-    text = (
-        f"{name} has {'x'.join(map(str, size))} pixels; expected "
-        f"{'x'.join(map(str, image.size))}, as its image{turned}."
+def _look_at_pixels(found: Look, image: Slices) -> None:
+    pixels = image.array
+    height, width = pixels.shape[1:3]
+    found.size, found.turned = (height, width), image.turned
+    found.slices = 0 if image.volume is None else len(pixels)
+    found.kind = pixels.shape[3], 8 * pixels.dtype.itemsize
+    found.spacing, found.values, found.ends = image.spacing, image.values, image.ends
+    some = pixels.ravel()[:: max(1, pixels.size // _ENOUGH)]
+    low, high = np.percentile(some, _BULK) / np.iinfo(pixels.dtype).max
+    found.bulk = float(low), float(high)
+    if (pixels != pixels[:1, :1, :1]).any():
+        grey = pixels[..., :1] if (pixels == pixels[..., :1]).all() else pixels
+        found.content = hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest()
+
+
+def _look_at_instances(ids: np.ndarray) -> InstancesLook:
+    areas, pieces = [], 0
+    for one in ids:
+        values, count = np.unique(one, return_counts=True)
+        areas.append(count[values != 0])
+        pieces += skimage.measure.label(one, background=0, connectivity=1).max(initial=0)
+    return InstancesLook(
+        counts=tuple(map(len, areas)),
+        areas=np.sort(np.concatenate(areas)),
+        pieces=int(pieces),
+        background=float((ids == 0).mean()),
     )
-    return Problem("mask of another size than its image", text)
+
+
+def _fit_slices(labels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    if size is None:
+        return labels
+    return np.moveaxis(fit(np.moveaxis(labels, 0, -1), size, IGNORED), -1, 0)
 
 
 def _scattered(mask: np.ndarray) -> frozenset[int]:
-    """The values but 0 and 255 of which there is no square of 2x2 pixels."""
-    corner = mask[:-1, :-1]
-    square = (corner == mask[1:, :-1]) & (corner == mask[:-1, 1:]) & (corner == mask[1:, 1:])
+    """The values but 0 and 255 of which there is no square of 2x2 pixels in any slice."""
+    corner, right = mask[:, :-1, :-1], mask[:, :-1, 1:]
+    square = (corner == mask[:, 1:, :-1]) & (corner == right) & (corner == mask[:, 1:, 1:])
     return frozenset(np.setdiff1d(mask, corner[square]).tolist()) - {0, IGNORED}

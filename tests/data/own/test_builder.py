@@ -190,4 +190,4 @@ def test_a_config_that_does_not_fit_own_data_is_told_what_to_set(
         pipeline.open_data_set(config_for(three_classes, **centre, **{field: value}))
     if field == "data.bits":
         assert "9 problem(s)" in str(error.value)
-        assert "python -m experiments.check_data --dir=" in str(error.value)
+        assert "hpunet check_data --dir=" in str(error.value)

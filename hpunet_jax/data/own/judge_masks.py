@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from hpunet_jax.data.crop_layout import Grader, in_order
+from hpunet_jax.data.own.description import NAME, Description
 from hpunet_jax.data.own.look import Look, MaskLook
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.labels import IGNORED
@@ -13,14 +15,14 @@ _FEW_PIXELS, _SMALL_SHARE = 16, 1e-5  # a class of fewer pixels is suspicious
 
 
 def mask_problems(
-    looks: Sequence[Look], num_classes: int | None, foreground: int | None
+    looks: Sequence[Look], num_classes: int | None, description: Description
 ) -> list[Problem]:
     """Masks that do not mean what training would take them for.
 
     Args:
       looks: all images.
       num_classes: classes must be less than this; None: any.
-      foreground: what a mask's 255 means; None: nobody has said so.
+      description: what the masks' values mean.
 
     Returns:
       The problems.
@@ -31,7 +33,13 @@ def mask_problems(
         for grader, mask in look.masks.items()
         if mask.smoothed
     ]
-    if foreground is None:
+    problems += [
+        _undescribed(look, grader, mask)
+        for look in looks
+        for grader, mask in look.masks.items()
+        if mask.unknown
+    ]
+    if not description.says:
         problems += [
             problem
             for grader, masks in _by_grader(looks).items()
@@ -58,11 +66,12 @@ def mask_problems(
     return problems
 
 
-def mask_warnings(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
+def mask_warnings(parts: Mapping[str, Sequence[Look]], names: Sequence[str] = ()) -> list[Problem]:
     """What is suspicious in the masks, though they can be trained on.
 
     Args:
       parts: the images of each part.
+      names: of the classes; (): they have none.
 
     Returns:
       The warnings.
@@ -71,10 +80,12 @@ def mask_warnings(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
     pixels = _pixels(looks)
     classes = np.flatnonzero(pixels).tolist()
     warnings = []
-    if missing := sorted(set(range(max(classes, default=0))) - set(classes)):
+    if missing := sorted(set(range(len(names) or max(classes, default=0))) - set(classes)):
+        named = ", ".join(f"{value} ({names[value]})" for value in missing if value < len(names))
         text = (
-            f"no mask has the class{'es' * (len(missing) > 1)} {_ranges(missing)}, but some have "
-            f"{max(classes)}: num_classes counts all up to the greatest."
+            f"no mask has the class{'es' * (len(missing) > 1)} {named or _ranges(missing)}, but "
+            f"{f'{NAME} names them' if named else f'some have {max(classes)}'}: num_classes counts "
+            "all up to the greatest."
         )
         warnings.append(Problem("gaps between the classes", text))
     for value in classes:
@@ -93,44 +104,7 @@ def mask_warnings(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
     return warnings
 
 
-def image_problems(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
-    """The same image in two parts, so that its scores would be those of training."""
-    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for part, looks in parts.items():
-        for look in looks:
-            if look.content:
-                places[look.content].append((part, look.name))
-    return [
-        Problem(
-            "image in two parts",
-            f"{found[0][1]} and {other} are the same image: its scores would be those of training.",
-        )
-        for found in places.values()
-        for part, other in found[1:]
-        if part != found[0][0]
-    ]
-
-
-def image_warnings(looks: Iterable[Look], centre: tuple[int, int] | None) -> list[Problem]:
-    """Images that are turned while their masks are not; and such that have nothing to score."""
-    warnings = []
-    for look in looks:
-        if look.turned and look.masks and not any(mask.turned for mask in look.masks.values()):
-            text = (
-                f"{look.name} is turned as its file says (EXIF), its masks are not: look at it "
-                "with `hpunet show_data`."
-            )
-            warnings.append(Problem("turned image, masks not turned", text))
-        if look.crop_ignored and centre:
-            text = (
-                f"the centre of {centre[0]}x{centre[1]} of {look.name} is ignored in all its "
-                "masks: it has no score."
-            )
-            warnings.append(Problem("centre crop that is ignored", text))
-    return warnings
-
-
-def _only_0_and_255(grader: int, masks: Sequence[tuple[str, MaskLook]]) -> Problem | None:
+def _only_0_and_255(grader: Grader, masks: Sequence[tuple[str, MaskLook]]) -> Problem | None:
     """Masks that were meant as 0 and 1, unless somebody says that 255 is to be ignored."""
     only = [name for name, mask in masks if mask.values == {0, IGNORED}]
     others = [mask for _, mask in masks if mask.values - {0, IGNORED}]
@@ -145,7 +119,16 @@ def _only_0_and_255(grader: int, masks: Sequence[tuple[str, MaskLook]]) -> Probl
     return Problem("masks of 0 and 255", text)
 
 
-def _smoothed(look: Look, grader: int, mask: MaskLook) -> Problem:
+def _undescribed(look: Look, grader: Grader, mask: MaskLook) -> Problem:
+    values = ", ".join(map(str, mask.unknown[:3])) + ", ..." * (len(mask.unknown) > 3)
+    text = (
+        f"grader {grader} of {look.name} has the value{'s' * (len(mask.unknown) > 1)} {values}, "
+        f"which the labels in {NAME} do not name."
+    )
+    return Problem(f"value that {NAME} does not know", text)
+
+
+def _smoothed(look: Look, grader: Grader, mask: MaskLook) -> Problem:
     examples = ", ".join(str(value) for value in sorted(mask.scattered)[:3])
     text = (
         f"grader {grader} of {look.name} has {len(mask.values)} values, of which "
@@ -155,7 +138,7 @@ def _smoothed(look: Look, grader: int, mask: MaskLook) -> Problem:
     return Problem("smoothed mask", text)
 
 
-def _beyond(look: Look, grader: int, mask: MaskLook, num_classes: int) -> Problem:
+def _beyond(look: Look, grader: Grader, mask: MaskLook, num_classes: int) -> Problem:
     beyond = min(value for value in mask.classes - {IGNORED} if value >= num_classes)
     text = (
         f"grader {grader} of {look.name} has the class {beyond}; expected 0 to "
@@ -178,13 +161,13 @@ def _rare(value: int, pixels: int, looks: Sequence[Look]) -> Problem:
     return Problem("class of few pixels", text)
 
 
-def _by_grader(looks: Iterable[Look]) -> dict[int, list[tuple[str, MaskLook]]]:
+def _by_grader(looks: Iterable[Look]) -> dict[Grader, list[tuple[str, MaskLook]]]:
     """{grader: [(image, mask)]} of all images."""
-    found: dict[int, list[tuple[str, MaskLook]]] = defaultdict(list)
+    found: dict[Grader, list[tuple[str, MaskLook]]] = defaultdict(list)
     for look in looks:
         for grader, mask in look.masks.items():
             found[grader].append((look.name, mask))
-    return dict(sorted(found.items()))
+    return {grader: found[grader] for grader in in_order(found)}
 
 
 def _pixels(looks: Iterable[Look]) -> np.ndarray:

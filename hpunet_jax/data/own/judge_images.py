@@ -1,0 +1,153 @@
+"""What the images of own data as a whole say: what training must refuse, and what is suspicious."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from hpunet_jax.data.own.look import Look
+from hpunet_jax.data.problems import Problem
+from hpunet_jax.io import Preparation
+from hpunet_jax.io.preparation import are_square
+
+_NARROW = 0.1  # of the range from 0 to 1: most of it unused
+_PIECES = 4  # pieces of an instance, on the average, from which on it looks like a class
+_TINY = 16  # pixels
+
+
+def image_problems(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
+    """The same image in two parts, so that its scores would be those of training."""
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for part, looks in parts.items():
+        for look in looks:
+            if look.content:
+                places[look.content].append((part, look.name))
+    return [
+        Problem(
+            "image in two parts",
+            f"{found[0][1]} and {other} are the same image: its scores would be those of training.",
+        )
+        for found in places.values()
+        for part, other in found[1:]
+        if part != found[0][0]
+    ]
+
+
+def image_warnings(looks: Iterable[Look], centre: tuple[int, int] | None) -> list[Problem]:
+    """Images that are turned while their masks are not; and such that have nothing to score."""
+    warnings = []
+    for look in looks:
+        if look.turned and look.masks and not any(mask.turned for mask in look.masks.values()):
+            text = (
+                f"{look.name} is turned as its file says (EXIF), its masks are not: look at it "
+                "with `hpunet show_data`."
+            )
+            warnings.append(Problem("turned image, masks not turned", text))
+        if look.crop_ignored and centre:
+            text = (
+                f"the centre of {centre[0]}x{centre[1]} of {look.name} is ignored in all its "
+                "masks: it has no score."
+            )
+            warnings.append(Problem("centre crop that is ignored", text))
+    return warnings
+
+
+def value_warnings(looks: Sequence[Look], preparation: Preparation) -> list[Problem]:
+    """Images that use a small part of the range from black to white.
+
+    Args:
+      looks: all images.
+      preparation: how they were prepared.
+
+    Returns:
+      At most one warning.
+    """
+    if not any(look.content for look in looks):
+        return []
+    low, high = (choose(look.bulk[end] for look in looks) for end, choose in enumerate((min, max)))
+    if preparation.percentiles or high - low >= _NARROW:
+        return []
+    bits = looks[0].kind[1]
+    ends = looks[0].ends or (0, 2**bits - 1)
+    values = [ends[0] + share * (ends[1] - ends[0]) for share in (low, high)]
+    what = "the window" if looks[0].ends else f"what {bits} bits can hold"
+    text = (
+        f"nearly all values lie between {values[0]:g} and {values[1]:g}, which is "
+        f"{100 * (high - low):.2g} % of {what}: images are nearly of one grey. Set "
+        "data.percentiles=(0.5,99.5), or data.window to the values that are to be black and white."
+    )
+    return [Problem("small part of the range used", text)]
+
+
+def spacing_warnings(looks: Sequence[Look], preparation: Preparation) -> list[Problem]:
+    """Pixels of several sizes, and pixels that are no squares, unless they are resampled.
+
+    Args:
+      looks: all images.
+      preparation: how they were prepared.
+
+    Returns:
+      The warnings.
+    """
+    known = [(look.spacing, look.name) for look in looks if look.spacing is not None]
+    if preparation.spacing or not known:
+        return []
+    warnings = []
+    areas = [(spacing[0] * spacing[1], spacing, name) for spacing, name in known]
+    least, greatest = min(areas), max(areas)
+    medians = [statistics.median(spacing[axis] for spacing, _ in known) for axis in (0, 1)]
+    if not np.allclose(least[1], greatest[1], rtol=0.01):
+        text = (
+            f"pixels are {shown_spacing(least[1])} in {least[2]} and {shown_spacing(greatest[1])} "
+            f"in {greatest[2]}: things of one size have several sizes in pixels. Resample with "
+            f"data.spacing=({medians[0]:.3g},{medians[1]:.3g}), the median."
+        )
+        warnings.append(Problem("pixels of several sizes", text))
+    oblong = [(spacing, name) for spacing, name in known if not are_square(spacing)]
+    if oblong:
+        side = min(medians)
+        text = (
+            f"pixels are no squares in {len(oblong):,} of {len(looks):,} images, such as "
+            f"{shown_spacing(oblong[0][0])} in {oblong[0][1]}: augmentation turns and shears "
+            f"pixels, not millimetres. Resample with data.spacing=({side:.3g},{side:.3g})."
+        )
+        warnings.append(Problem("pixels that are no squares", text))
+    return warnings
+
+
+def instance_problems(looks: Sequence[Look]) -> list[Problem]:
+    """No instance anywhere."""
+    maps = [look.instances for look in looks if look.instances is not None]
+    if maps and not any(sum(found.counts) for found in maps):
+        return [Problem("no instances", "no map has an instance: all ids are 0, the background.")]
+    return []
+
+
+def instance_warnings(looks: Sequence[Look]) -> list[Problem]:
+    """Images without instances, maps of classes instead of instances, and stray pixels."""
+    warnings = []
+    for look in looks:
+        found = look.instances
+        if found is None:
+            continue
+        count = sum(found.counts)
+        if not count:
+            text = f"{look.name} has no instance: all ids are 0, the background."
+            warnings.append(Problem("image without instances", text))
+        elif found.pieces >= _PIECES * count:
+            text = (
+                f"the {count:,} ids of {look.name} lie in {found.pieces:,} pieces: if they are "
+                "classes, number the pieces (skimage.measure.label), since each instance needs an "
+                "id of its own."
+            )
+            warnings.append(Problem("instances in many pieces", text))
+        if tiny := int((found.areas < _TINY).sum()):
+            text = f"{tiny:,} of {count:,} instances of {look.name} have less than {_TINY} pixels."
+            warnings.append(Problem("tiny instances", text))
+    return warnings
+
+
+def shown_spacing(spacing: tuple[float, float]) -> str:
+    """The size of a pixel for a person."""
+    return f"{spacing[0]:.3g}x{spacing[1]:.3g} mm"
