@@ -1,8 +1,9 @@
 """Appendices B and C: the evaluation protocol of LIDC-IDRI, for any data set of several graders.
 
 Each test image is scored by how well 16 samples agree with its graders (GED², Hungarian-matched
-IoU) and by how well their gradings are reconstructed. Rows computed from the same data stand
-beside the model:
+IoU) and by how well their gradings are reconstructed; besides, by what the field has come to
+compare on since (`metrics.gradings`, `metrics.calibration`, `metrics.risk_coverage`). Rows computed
+from the same data stand beside the model:
 
   human               one grader against the others
   thresholded_mean    the most probable class of the model's marginal, the mean of its samples
@@ -29,6 +30,7 @@ from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeIma
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.whole import TILE
 from hpunet_jax.labels import IGNORED
+from hpunet_jax.metrics.calibration import Levels
 from hpunet_jax.metrics.gradings import GradedScores, Gradings, Metrics
 from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.tasks.crop import centre_crop
@@ -203,7 +205,7 @@ class _Scorer:
 def _both(a: GradedScores, b: GradedScores) -> GradedScores:
     """Several metrics of one row."""
     of_class = {label: {**a.of_class[label], **b.of_class[label]} for label in a.of_class}
-    return GradedScores({**a.metrics, **b.metrics}, of_class)
+    return dataclasses.replace(a, metrics={**a.metrics, **b.metrics}, of_class=of_class)
 
 
 def _joined(parts: list[_Part], settings: Mapping) -> Scores:
@@ -220,7 +222,16 @@ def _joined(parts: list[_Part], settings: Mapping) -> Scores:
     }
     by_number = {n: join([part.by_number[n] for part in parts]) for n in parts[0].by_number}
     subset_b = np.concatenate([part.subset_b for part in parts])
-    return Scores(rows, subset_b, settings, of_class=of_class, by_number=by_number)
+    levels = {
+        row: Levels(*(np.concatenate(v) for v in zip(*_levels(parts, row), strict=True)))
+        for row in first
+        if first[row].levels is not None
+    }
+    return Scores(rows, subset_b, settings, of_class=of_class, by_number=by_number, levels=levels)
+
+
+def _levels(parts: list[_Part], row: str) -> list[Levels]:
+    return [levels for part in parts if (levels := part.rows[row].levels) is not None]
 
 
 def _two_at_once(function: Callable[[_In], _Out], arguments: Iterable[_In]) -> Iterator[_Out]:

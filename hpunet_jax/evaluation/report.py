@@ -25,11 +25,38 @@ _METRICS = {
     "to_graders": "E[d(S, Y)]",
     "among_samples": "E[d(S, S')]",
     "among_graders": "E[d(Y, Y')]",
+    "best_of_n": "best of N (D_max) ↑",
+    "matched_dice": "matched Dice ↑",
+    "brier": "Brier ↓",
+    "uncertainty_correlation": "NCC ↑",
+    "confidence": "confidence",
+    "expected_calibration_error": "ECE ↓",
+    "adaptive_calibration_error": "adaptive ECE ↓",
+    "risk_coverage_area": "AURC ↓",
 }
+# Tables of their own: what is compared on beside the paper's scores.
+_TABLES = {
+    "terms of GED²": (
+        *("ged2_without_self_pairs", "to_graders", "among_samples", "among_graders"),
+    ),
+    "overlap by Dice": ("best_of_n", "matched_dice"),
+    "against the graders' frequencies": (
+        *("expected_calibration_error", "adaptive_calibration_error", "brier"),
+        *("uncertainty_correlation", "risk_coverage_area"),
+    ),
+}
+_NOT_IN_THE_FIRST = {"confidence", *(name for names in _TABLES.values() for name in names)}
+_BY_NUMBER = (*("ged2", "hungarian_iou", *_TABLES["terms of GED²"], *_TABLES["overlap by Dice"]),)
 _UNDEFINED = "–"
 _BIAS = (
-    " GED² is 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')]; with self-pairs, as is usual, E[d(S, S')] "
-    "of N samples is too small by a factor of 1 - 1/N."
+    " GED² is 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')] with self-pairs, as is usual: so "
+    "E[d(S, S')] of N samples is too small by a factor of 1 - 1/N, and GED² too large by "
+    "E[d(S, S')]/N, where E is that without self-pairs."
+)
+_FREQUENCIES = (
+    " ECE and its adaptive form compare how many samples and how many graders give a class to a "
+    "pixel, all pixels together; NCC is the correlation of the two variances, AURC the mean risk "
+    "E[d(S, Y)] of the most confident images, by how far samples agree."
 )
 
 
@@ -39,7 +66,7 @@ def metric_label(name: str) -> str:
 
 
 def results_table(results: Mapping[str, Any]) -> str:
-    """The results as aligned plain text: all images, subset B, and the model's by class.
+    """The results as aligned plain text: all images, subset B, further scores, and by class.
 
     Args:
       results: what `scores.summarize` gives, or the same read from its file.
@@ -50,17 +77,16 @@ def results_table(results: Mapping[str, Any]) -> str:
     parts = []
     for caption, rows in _sections(results):
         metrics = _metrics_of(rows)
-        table = [[caption, *(_METRICS.get(name, name) for name in metrics)]]
-        table += [[_row_label(row), *_cells(values, metrics)] for row, values in rows.items()]
-        parts.append(aligned(table))
-    parts += [aligned(rows) for rows in (_class_rows(results), _number_rows(results)) if rows]
-    return "\n\n".join([*parts, _note(results)])
+        parts.append(_rows_of(caption, rows, metrics))
+    parts += _further_tables(results)
+    return "\n\n".join([*map(aligned, parts), _note(results)])
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """The results as a Markdown table; subset B, if any, stands in the columns on the right.
 
-    With several foreground classes there is a second table, of the model by class.
+    Further tables have the scores beside the paper's, the model's by class if there are several,
+    and by number of samples if that was asked for.
 
     Args:
       results: as for `results_table`.
@@ -79,8 +105,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     for row in sections[0][1]:
         cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
         lines.append([_row_label(row), *cells])
-    tables = [markdown(lines)]
-    tables += [markdown(rows) for rows in (_class_rows(results), _number_rows(results)) if rows]
+    tables = [markdown(lines), *map(markdown, _further_tables(results))]
     counts = results["counts"]
     images = f"{counts['images']:,} images"
     if "subset_b" in counts:
@@ -97,6 +122,25 @@ def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
     if "subset_b" in results:
         sections.append((f"subset B: {counts['subset_b']:,} images", results["subset_b"]))
     return sections
+
+
+def _further_tables(results: Mapping[str, Any]) -> list[list[list[str]]]:
+    """The tables below the first: further scores, by class, by number of samples."""
+    _, rows = _sections(results)[0]
+    tables = []
+    for caption, names in _TABLES.items():
+        metrics = [name for name in names if any(name in values for values in rows.values())]
+        having = {row: v for row, v in rows.items() if any(name in v for name in metrics)}
+        if metrics:
+            tables.append(_rows_of(caption, having, metrics))
+    return tables + [rows for rows in (_class_rows(results), _number_rows(results)) if rows]
+
+
+def _rows_of(
+    caption: str, rows: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]
+) -> list[list[str]]:
+    header = [caption, *(_METRICS.get(name, name) for name in metrics)]
+    return [header, *([_row_label(row), *_cells(values, metrics)] for row, values in rows.items())]
 
 
 def _class_rows(results: Mapping[str, Any]) -> list[list[str]]:
@@ -118,13 +162,17 @@ def _number_rows(results: Mapping[str, Any]) -> list[list[str]]:
     numbers = results.get("numbers_of_samples", {})
     if not numbers:
         return []
-    metrics = _metrics_of(numbers)
+    metrics = [name for name in _BY_NUMBER if name in _all_metrics(numbers)]
     header = ["number of samples", *(_METRICS.get(name, name) for name in metrics)]
     return [header, *([number, *_cells(values, metrics)] for number, values in numbers.items())]
 
 
 def _metrics_of(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Every metric that some row has, in the order of their first mention."""
+    """Every metric of the first tables that some row has, in the order of their first mention."""
+    return [metric for metric in _all_metrics(rows) if metric not in _NOT_IN_THE_FIRST]
+
+
+def _all_metrics(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(metric for values in rows.values() for metric in values))
 
 
@@ -146,6 +194,7 @@ def _cells(values: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> l
 
 def _note(results: Mapping[str, Any]) -> str:
     bootstraps, runs = results["settings"]["bootstraps"], results["counts"]["runs"]
+    shown = _all_metrics(_sections(results)[0][1])
     seeds = f" of each of {runs} runs" if runs > 1 else ""
     without = results["counts"].get("without_score", 0)
     left_out = f" Without any score, since nothing of them is annotated: {without:,} images."
@@ -153,5 +202,6 @@ def _note(results: Mapping[str, Any]) -> str:
         "↓ lower is better, ↑ higher is better; "
         f"mean ± standard deviation over {bootstraps:,} bootstraps{seeds}."
         + (left_out if without else "")
-        + (_BIAS if "numbers_of_samples" in results else "")
+        + (_BIAS if "among_samples" in shown else "")
+        + (_FREQUENCIES if "expected_calibration_error" in shown else "")
     )

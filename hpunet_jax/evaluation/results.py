@@ -19,10 +19,12 @@ import ml_collections
 
 from hpunet_jax.config import to_json
 
-METRICS_VERSION = 2
+METRICS_VERSION = 3
 """Of the definitions of all scores; raised where one changes, so that nothing older is compared.
 
 2: pixels ignored by one grader are left out of all pairs of an image; samples are seeded by image.
+3: graders are also scored by best of N, matched Dice, calibration errors, Brier score, correlation
+   of uncertainties and AURC; what version 2 has is unchanged but for rounding.
 """
 
 # Fields of `evaluation` that change no image's scores.

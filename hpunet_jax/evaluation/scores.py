@@ -5,7 +5,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from hpunet_jax.buckets import place
 from hpunet_jax.files import is_file, read_bytes, write_aside
 from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
 from hpunet_jax.metrics.bootstrap import Estimate, bootstrap
+from hpunet_jax.metrics.calibration import Levels, estimate_calibration
+from hpunet_jax.metrics.risk_coverage import estimate_risk_coverage
 
 _SUBSET_B = "subset_b"
 _SETTINGS = "settings"
 _DETECTIONS = "detections."
+_LEVELS = "levels."
 _CLASS = "class_"
 _SAMPLES = "samples_"
 
@@ -39,6 +42,8 @@ class Scores:
         and graders; NaN also where an image has no score of the class.
       by_number: {number of samples: {metric: float64 [images]}}, the model's by the first of its
         samples; empty if that was not asked for.
+      levels: {row: levels}, which make the calibration errors, scores of the data set as well;
+        empty where there are no graders.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -49,6 +54,7 @@ class Scores:
         default_factory=dict
     )
     by_number: Mapping[int, Mapping[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    levels: Mapping[str, Levels] = dataclasses.field(default_factory=dict)
 
     @property
     def num_images(self) -> int:
@@ -70,7 +76,7 @@ class Scores:
         """Writes the scores as .npz.
 
         Its arrays are `<row>/<metric>`, `<row>/<metric>/class_<c>`, `model/<metric>/samples_<n>`,
-        `<row>/detections.<field>` and `subset_b`; `settings` is JSON.
+        `<row>/detections.<field>`, `<row>/levels.<field>` and `subset_b`; `settings` is JSON.
         """
         arrays = {
             f"{row}/{metric}": values
@@ -84,9 +90,10 @@ class Scores:
         for number, metrics in self.by_number.items():
             for metric, values in metrics.items():
                 arrays[f"model/{metric}/{_SAMPLES}{number}"] = values
-        for row, detections in self.detections.items():
-            for field, values in detections._asdict().items():
-                arrays[f"{row}/{_DETECTIONS}{field}"] = values
+        for kind, of_rows in ((_DETECTIONS, self.detections), (_LEVELS, self.levels)):
+            for row, of_set in of_rows.items():
+                for field, values in of_set._asdict().items():
+                    arrays[f"{row}/{kind}{field}"] = values
         if self.subset_b is not None:
             arrays[_SUBSET_B] = self.subset_b
         arrays[_SETTINGS] = np.array(json.dumps(dict(self.settings)))
@@ -106,7 +113,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         raise FileNotFoundError(f"{path} does not exist: run `hpunet evaluate` to write it.")
     data = io.BytesIO(read_bytes(path))
     rows: dict[str, dict[str, np.ndarray]] = {}
-    detections: dict[str, dict[str, np.ndarray]] = {}
+    of_set: dict[str, dict[str, dict[str, np.ndarray]]] = {_DETECTIONS: {}, _LEVELS: {}}
     of_class: dict[int, dict[str, dict[str, np.ndarray]]] = {}
     by_number: dict[int, dict[str, np.ndarray]] = {}
     try:
@@ -114,9 +121,9 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
             for name in arrays:
                 row, _, metric = name.partition("/")
                 metric, _, label = metric.partition("/")
-                if metric.startswith(_DETECTIONS):
-                    field = metric.removeprefix(_DETECTIONS)
-                    detections.setdefault(row, {})[field] = arrays[name]
+                kind, dot, field = metric.partition(".")
+                if dot:
+                    of_set[kind + dot].setdefault(row, {})[field] = arrays[name]
                 elif label.startswith(_SAMPLES):
                     number = int(label.removeprefix(_SAMPLES))
                     by_number.setdefault(number, {})[metric] = arrays[name]
@@ -127,8 +134,9 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
                     rows.setdefault(row, {})[metric] = arrays[name]
             subset_b = arrays.get(_SUBSET_B)
             settings = json.loads(str(arrays[_SETTINGS]))
-        found = {row: Detections(**fields) for row, fields in detections.items()}
-        return Scores(rows, subset_b, settings, found, of_class, by_number)
+        detections = {row: Detections(**fields) for row, fields in of_set[_DETECTIONS].items()}
+        levels = {row: Levels(**fields) for row, fields in of_set[_LEVELS].items()}
+        return Scores(rows, subset_b, settings, detections, of_class, by_number, levels)
     except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} does not hold the scores of an evaluation ({error}): run "
@@ -162,9 +170,10 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
       seed: seed of the draws.
 
     Returns:
-      A JSON object: {row: {metric: {"mean": …, "std": …}}} with the average precision last, the
-      same for the images of subset B under "subset_b" if there are graders, {class: rows} under
-      "classes" if there are several, and "counts" and "settings". counts["images"] is the number of
+      A JSON object: {row: {metric: {"mean": …, "std": …}}} with the scores of the data set last
+      (average precision, calibration errors, area under the risk-coverage curve), the same for the
+      images of subset B under "subset_b" if there are graders, {class: rows} under "classes" if
+      there are several, and "counts" and "settings". counts["images"] is the number of
       images that have any score in all runs, "without_score" that of the others, if there are such;
       "images" stands beside a mean that is of fewer. "numbers_of_samples" has the model's scores by
       the first of its samples, {number: {metric: …}}, if they were asked for. Undefined values are
@@ -196,10 +205,9 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
 
     scored = np.logical_and.reduce([run.scored() for run in runs])
     summary: dict[str, Any] = estimates([run.rows for run in runs], scored)
-    for row in first.detections:
-        of_runs = [run.detections[row] for run in runs]
-        for metric, value in estimate_average_precision(of_runs, num_bootstraps, seed).items():
-            summary[row][metric] = _as_json(value)
+    for row, metrics in first.rows.items():
+        of_set = _scores_of_the_set(row, metrics, runs, num_bootstraps, seed)
+        summary[row].update({name: _as_json(value) for name, value in of_set.items()})
     counts = {"images": int(scored.sum()), "runs": len(runs)}
     if not scored.all():
         counts["without_score"] = int((~scored).sum())
@@ -216,6 +224,26 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
         summary["numbers_of_samples"] = estimates(of_runs, scored)
     settings = {**first.settings, "bootstraps": num_bootstraps, "bootstrap_seed": seed}
     return {**summary, "counts": counts, _SETTINGS: settings}
+
+
+def _scores_of_the_set(
+    row: str, metrics: Collection[str], runs: Sequence[Scores], num_bootstraps: int, seed: int
+) -> dict[str, Estimate]:
+    """Those scores of a row that are of all images together."""
+    found: dict[str, Estimate] = {}
+    if row in runs[0].detections:
+        detections = [run.detections[row] for run in runs]
+        found |= estimate_average_precision(detections, num_bootstraps, seed)
+    if row in runs[0].levels:
+        levels = [run.levels[row] for run in runs]
+        found |= estimate_calibration(levels, num_bootstraps, seed)
+    if "confidence" in metrics and "to_graders" in metrics:
+        confidence, risk = (
+            [run.rows[row][metric] for run in runs] for metric in ("confidence", "to_graders")
+        )
+        area = estimate_risk_coverage(confidence, risk, num_bootstraps, seed)
+        found["risk_coverage_area"] = area
+    return found
 
 
 def _same_images(a: Scores, b: Scores) -> bool:

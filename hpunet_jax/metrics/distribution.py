@@ -1,4 +1,4 @@
-"""Appendix B.1: agreement of two sets of segmentations: GED² and Hungarian-matched IoU.
+"""Appendix B.1: agreement of two sets of segmentations: GED², Hungarian-matched IoU, best of N.
 
 Everything here works on matrices of pairwise IoUs (`iou.pairwise_iou`), never on pixels. All
 matrices of an image must be over the same pixels: where graders ignore some, `gradings.Gradings`
@@ -6,6 +6,7 @@ sees to it. `present` says which graders annotated an image; the others are as i
 exist.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -53,10 +54,11 @@ def energy_distance(
     """The terms of GED² with d = 1 - IoU (Appendix B.1).
 
     Each expectation is the mean over all ordered pairs. With those of a sample with itself (the
-    V-statistic, as is usual in the field) E[d(S, S')] is too small by a factor of 1 - 1 / N, and
-    GED² falls with the number of samples N though nothing else changes; without them (the
-    U-statistic) its expectation does not depend on N. The graders are the whole set that is to be
-    met, not drawn from one: their pairs with themselves always count.
+    V-statistic, as is usual in the field) E[d(S, S')] is too small by a factor of 1 - 1 / N, so
+    that GED² is too large by E[d(S, S')] / N, and falls with the number of samples N though nothing
+    else changes; without them (the U-statistic) its expectation does not depend on N. The graders
+    are the whole set that is to be met, not drawn from one: their pairs with themselves always
+    count.
 
     Args:
       cross: [B, N, G], IoU of samples and graders.
@@ -68,12 +70,13 @@ def energy_distance(
     Returns:
       The terms; NaN for an image without a grader, and without self-pairs for a single sample.
     """
+    number = samples.shape[1]
     weights = _weights(cross, present)
-    among_graders = np.einsum("bg,bgh,bh->b", weights, _distance(graders), weights)
-    to_graders = np.einsum("bng,bg->bn", _distance(cross), weights).mean(axis=1)
-    among_samples = _distance(samples).mean(axis=(1, 2))
+    pairs = weights[:, :, None] * weights[:, None, :]
+    among_graders = _sum_of_image(_distance(graders) * pairs)
+    to_graders = _sum_of_image(_distance(cross) * weights[:, None, :]) / number
+    among_samples = _sum_of_image(_distance(samples)) / number**2
     if not self_pairs:  # whose distance is 0
-        number = samples.shape[1]
         among_samples = among_samples * (number / (number - 1) if number > 1 else np.nan)
     return EnergyDistance(to_graders, among_samples, among_graders)
 
@@ -110,10 +113,12 @@ def hungarian_iou(
 ) -> Float64[np.ndarray, " B"]:
     """Mean IoU of the best 1:1 matching of samples and graders (Appendix B.1).
 
-    Both sets are repeated until their sizes are the least common multiple of the two.
+    Both sets are repeated until their sizes are the least common multiple of the two. Of Dice
+    coefficients it is the matched Dice, the Dice_match of Wu et al. 2024, "Diversified and
+    Personalized Multi-rater Medical Image Segmentation".
 
     Args:
-      cross: [B, N, G], IoU of samples and graders.
+      cross: [B, N, G], IoU, or Dice coefficient, of samples and graders.
       present: bool [B, G]; None means all graders.
 
     Returns:
@@ -130,6 +135,28 @@ def hungarian_iou(
             rows, columns = scipy.optimize.linear_sum_assignment(matrix, maximize=True)
             result[image] = matrix[rows, columns].mean()
     return result
+
+
+def best_of_n(
+    cross: Float[np.ndarray, "B N G"], present: Bool[np.ndarray, "B G"] | None = None
+) -> Float64[np.ndarray, " B"]:
+    """How near the nearest of N samples comes to each grader, averaged over graders.
+
+        D_max = 1/G sum_g max_n D(S_n, Y_g)
+
+    Of Dice coefficients it is the "maximum Dice matching" of Rahman et al. 2023, "Ambiguous Medical
+    Image Segmentation using Diffusion Models". It never falls with more samples, right or wrong: it
+    can be compared for equal numbers of samples only.
+
+    Args:
+      cross: [B, N, G], Dice coefficient, or IoU, of samples and graders.
+      present: bool [B, G]; None means all graders.
+
+    Returns:
+      float64 [B]; NaN for an image without a grader.
+    """
+    weights = _weights(cross, present)
+    return _sum_of_image(np.asarray(cross, np.float64).max(axis=1) * weights)
 
 
 def leave_one_out(
@@ -166,6 +193,12 @@ def leave_one_out(
 
 def _distance(iou: np.ndarray) -> np.ndarray:
     return 1.0 - np.asarray(iou, np.float64)
+
+
+def _sum_of_image(matrices: np.ndarray) -> np.ndarray:
+    """The sum of each matrix [B, ...], to the last digit the same whatever the batch."""
+    size = math.prod(matrices.shape[1:])
+    return np.ascontiguousarray(matrices).reshape(len(matrices), size).sum(axis=1)
 
 
 def _weights(cross: np.ndarray, present: np.ndarray | None) -> np.ndarray:

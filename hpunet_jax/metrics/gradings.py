@@ -1,9 +1,10 @@
 """Appendix B.1: how well sets of segmentations agree with the gradings of several graders.
 
 A set of samples and a set of gradings are compared by distances of pairs: of samples with graders,
-of samples among themselves, and of graders among themselves. All of them are over the same pixels,
-those that no grader of the image ignores; only so do equal sets have no distance, and makes no
-difference what samples have in pixels where nothing is scored.
+of samples among themselves, and of graders among themselves; and, pixel by pixel, by how often they
+have each class. All of it is over the same pixels, those that no grader of the image ignores; only
+so do equal sets have no distance, and makes no difference what samples have in pixels where nothing
+is scored. The scores of an image are to the last digit the same whatever images are beside it.
 """
 
 import dataclasses
@@ -14,15 +15,20 @@ import numpy as np
 from jaxtyping import Bool, Float64, Shaped, UInt8
 
 from hpunet_jax.labels import IGNORED
+from hpunet_jax.metrics.calibration import Levels, count_levels
 from hpunet_jax.metrics.distribution import (
+    best_of_n,
     energy_distance,
-    ged_squared,
     hungarian_iou,
     leave_one_out,
 )
-from hpunet_jax.metrics.iou import Absent, mean_over_classes, pairwise_class_iou
+from hpunet_jax.metrics.frequencies import brier_score, uncertainty_correlation
+from hpunet_jax.metrics.iou import Absent, dice_from_iou, mean_over_classes, pairwise_class_iou
 
 Metrics = Mapping[str, Float64[np.ndarray, " B"]]
+
+# What makes one IoU, or Dice coefficient, of those of all classes: [..., K] -> [...].
+_Combine = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +38,12 @@ class GradedScores:
     Attributes:
       metrics: {metric: float64 [B]}, of all foreground classes together.
       of_class: {class: {metric: float64 [B]}}; empty if there is but one foreground class.
+      levels: what calibration errors are made of; None where there are no samples.
     """
 
     metrics: Metrics
     of_class: Mapping[int, Metrics]
+    levels: Levels | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,56 +90,65 @@ class Gradings:
         return (marked | ~self.present).all(axis=1) & self.scored
 
     def agreement(self, samples: Shaped[np.ndarray, "N B H W"]) -> GradedScores:
-        """GED² and Hungarian-matched IoU of samples [N, B, H, W] and the graders."""
+        """How well samples [N, B, H, W] and the graders agree.
+
+        The metrics are
+
+          ged2, hungarian_iou             see `metrics.distribution`
+          ged2_without_self_pairs         the U-statistic of GED²; NaN for a single sample
+          to_graders, among_samples, among_graders    the terms of `ged2`
+          best_of_n, matched_dice         the same matrices of Dice coefficients
+          confidence                      1 - the mean distance of different samples
+          brier, uncertainty_correlation  see `metrics.frequencies`; of all classes together only
+        """
         cross = self._class_iou(samples, self.masks)
         among_samples = self._class_iou(samples, samples)
-        occurs = _occurs(cross, self.present)
 
-        def score(iou: Callable[[np.ndarray], np.ndarray]) -> Metrics:
-            ged2 = ged_squared(iou(cross), iou(among_samples), iou(self._among), self.present)
-            return {"ged2": ged2, "hungarian_iou": hungarian_iou(iou(cross), self.present)}
+        def score(combine: _Combine) -> Metrics:
+            matrices = combine(cross), combine(among_samples), combine(self._among), self.present
+            return _agreement(*matrices, dice=combine(dice_from_iou(cross)))
 
-        return self._graded(score, occurs)
+        graded = self._graded(score, _occurs(cross, self.present))
+        frequencies, levels = self._compare_frequencies(samples)
+        metrics = {**graded.metrics, **self._where_scored(frequencies)}
+        return dataclasses.replace(graded, metrics=metrics, levels=levels)
 
     def by_number(
         self, samples: Shaped[np.ndarray, "N B H W"], numbers: Sequence[int]
     ) -> dict[int, Metrics]:
-        """The agreement of the first n of N samples, with the terms of GED², for each n.
+        """The agreement of the first n of N samples, for each n.
 
         Args:
           samples: [N, B, H, W].
           numbers: the numbers n, at most N.
 
         Returns:
-          {n: {metric: float64 [B]}}, the metrics of `agreement`, the terms of `energy_distance`
-          and `ged2_without_self_pairs`.
+          {n: {metric: float64 [B]}}, the metrics of `agreement` but those of frequencies.
         """
-
-        def of_all(class_iou: np.ndarray) -> np.ndarray:
-            return _agreed(mean_over_classes(class_iou, self.absent))
-
-        cross = of_all(self._class_iou(samples, self.masks))
-        among_samples = of_all(self._class_iou(samples, samples))
-        among_graders = of_all(self._among)
-        found = {}
-        for n in numbers:
-            matrices = cross[:, :n], among_samples[:, :n, :n], among_graders, self.present
-            terms = energy_distance(*matrices)
-            without = energy_distance(*matrices, self_pairs=False)
-            metrics = {
-                "ged2": terms.ged_squared(),
-                "ged2_without_self_pairs": without.ged_squared(),
-                **terms._asdict(),
-                "hungarian_iou": hungarian_iou(cross[:, :n], self.present),
-            }
-            found[n] = {k: np.where(self.scored, v, np.nan) for k, v in metrics.items()}
-        return found
+        class_iou = self._class_iou(samples, self.masks)
+        cross, dice = self._of_all(class_iou), self._of_all(dice_from_iou(class_iou))
+        among_samples = self._of_all(self._class_iou(samples, samples))
+        among_graders = self._of_all(self._among)
+        return {
+            n: self._where_scored(
+                _agreement(
+                    cross[:, :n],
+                    among_samples[:, :n, :n],
+                    among_graders,
+                    self.present,
+                    dice=dice[:, :n],
+                )
+            )
+            for n in numbers
+        }
 
     def human(self) -> GradedScores:
-        """One grader against the others: `distribution.leave_one_out`."""
+        """One grader against the others: `distribution.leave_one_out`, of Dice as well."""
 
-        def score(iou: Callable[[np.ndarray], np.ndarray]) -> Metrics:
-            return leave_one_out(iou(self._among), self.present)._asdict()
+        def score(combine: _Combine) -> Metrics:
+            of_dice = leave_one_out(combine(dice_from_iou(self._among)), self.present)
+            of_iou = leave_one_out(combine(self._among), self.present)
+            return {**of_iou._asdict(), "matched_dice": of_dice.hungarian_iou}
 
         return self._graded(score, _occurs(self._among, self.present))
 
@@ -144,8 +161,8 @@ class Gradings:
         of_graders = np.concatenate(pairs, axis=1)  # [B, G, K]
         number = np.maximum(self.present.sum(axis=1), 1)
 
-        def score(iou: Callable[[np.ndarray], np.ndarray]) -> Metrics:
-            total = np.where(self.present, iou(of_graders), 0.0).sum(axis=1)
+        def score(combine: _Combine) -> Metrics:
+            total = np.where(self.present, combine(of_graders), 0.0).sum(axis=1)
             return {"reconstruction_iou": total / number}
 
         return self._graded(score, _occurs(of_graders[:, None], self.present))
@@ -158,23 +175,65 @@ class Gradings:
     def _class_iou(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return pairwise_class_iou(a, b, range(1, self.num_classes), self.ignored)
 
-    def _graded(
-        self, score: Callable[[Callable[[np.ndarray], np.ndarray]], Metrics], occurs: np.ndarray
-    ) -> GradedScores:
+    def _of_all(self, class_iou: np.ndarray) -> np.ndarray:
+        """[..., K] -> [...]"""
+        return _agreed(mean_over_classes(class_iou, self.absent))
+
+    def _where_scored(self, metrics: Metrics, scored: np.ndarray | None = None) -> Metrics:
+        scored = self.scored if scored is None else scored
+        return {name: np.where(scored, values, np.nan) for name, values in metrics.items()}
+
+    def _graded(self, score: Callable[[_Combine], Metrics], occurs: np.ndarray) -> GradedScores:
         """Scores by the mean over classes, and by each class where it `occurs` [B, K]."""
-
-        def where(scored: np.ndarray, metrics: Metrics) -> Metrics:
-            return {name: np.where(scored, values, np.nan) for name, values in metrics.items()}
-
-        def of_all(class_iou: np.ndarray) -> np.ndarray:
-            return _agreed(mean_over_classes(class_iou, self.absent))
-
         of_class = {}
         for place in range(self.num_classes - 1 if self.num_classes > 2 else 0):
             has = occurs[:, place] | (self.absent == "one")
             metrics = score(lambda class_iou, place=place: _agreed(class_iou[..., place]))
-            of_class[place + 1] = where(self.scored & has, metrics)
-        return GradedScores(where(self.scored, score(of_all)), of_class)
+            of_class[place + 1] = self._where_scored(metrics, self.scored & has)
+        return GradedScores(self._where_scored(score(self._of_all)), of_class)
+
+    def _compare_frequencies(self, samples: np.ndarray) -> tuple[Metrics, Levels]:
+        num_samples, scored = len(samples), ~self.ignored.reshape(len(self.scored), -1)
+        votes = self._votes(samples, np.ones((len(scored), num_samples), bool))
+        shares = votes / num_samples
+        metrics = {
+            "brier": brier_score(shares, self._graded_shares, scored),
+            "uncertainty_correlation": uncertainty_correlation(shares, self._graded_shares, scored),
+        }
+        return metrics, count_levels(votes[:, 1:], self._graded_shares[:, 1:], scored, num_samples)
+
+    @functools.cached_property
+    def _graded_shares(self) -> np.ndarray:
+        """[B, C, P], the share of an image's graders who gave each class in each pixel."""
+        number = np.maximum(self.present.sum(axis=1), 1)
+        return self._votes(self.masks, self.present) / number[:, None, None]
+
+    def _votes(self, maps: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """How many of the maps [N, B, H, W] that are present [B, N] have a class: [B, C, P]."""
+        of_image = present.T[..., None, None]
+        votes = [((maps == label) & of_image).sum(axis=0) for label in range(self.num_classes)]
+        return np.stack(votes, axis=1).reshape(maps.shape[1], self.num_classes, -1)
+
+
+def _agreement(
+    cross: np.ndarray,
+    among_samples: np.ndarray,
+    among_graders: np.ndarray,
+    present: np.ndarray,
+    dice: np.ndarray,
+) -> Metrics:
+    matrices = cross, among_samples, among_graders, present
+    terms = energy_distance(*matrices)
+    without = energy_distance(*matrices, self_pairs=False)
+    return {
+        "ged2": terms.ged_squared(),
+        "hungarian_iou": hungarian_iou(cross, present),
+        "ged2_without_self_pairs": without.ged_squared(),
+        **terms._asdict(),
+        "best_of_n": best_of_n(dice, present),
+        "matched_dice": hungarian_iou(dice, present),
+        "confidence": 1 - without.among_samples,
+    }
 
 
 def _agreed(iou: np.ndarray) -> np.ndarray:

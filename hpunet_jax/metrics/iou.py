@@ -16,6 +16,8 @@ from hpunet_jax.labels import IGNORED
 
 Absent = Literal["one", "nan"]
 
+_PIECE = 1 << 22  # pixels that are counted at once
+
 
 @no_type_check
 def pairwise_iou(
@@ -98,6 +100,18 @@ def pairwise_class_iou(
     return result
 
 
+def dice_from_iou(iou: Float64[np.ndarray, "*pairs"]) -> Float64[np.ndarray, "*pairs"]:
+    """The Dice coefficients 2 |A ∩ B| / (|A| + |B|) of pairs of areas: 2 J / (1 + J).
+
+    Args:
+      iou: the pairs' IoUs J, of a single class each (the mean over classes is another).
+
+    Returns:
+      float64 of the same shape; NaN where the IoU is.
+    """
+    return 2 * iou / (1 + iou)
+
+
 @no_type_check
 def mean_over_classes(
     class_iou: Float64[np.ndarray, "*pairs K"], absent: Absent
@@ -150,20 +164,27 @@ def iou(
 
 def _pairs_of_one_image(a: np.ndarray, b: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     """a: [N, pixels], b: [G, pixels] -> [N, G, K]."""
+    # float32 counts are exact up to 2^24 pixels, and its products are the fast ones.
+    starts = range(0, max(a.shape[1], 1), _PIECE)
+    pieces = [_count_pairs(a[:, i : i + _PIECE], b[:, i : i + _PIECE], classes) for i in starts]
+    intersection, union = np.sum(pieces, axis=0)
+    return np.divide(intersection, union, out=np.full_like(union, np.nan), where=union > 0)
+
+
+def _count_pairs(a: np.ndarray, b: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """Pixels of intersections and unions, float64 [2, N, G, K]."""
     valid_a, valid_b = a != IGNORED, b != IGNORED
     everything_valid = valid_a.all() and valid_b.all()
     if not everything_valid:
         valid_a, valid_b = valid_a.astype(np.float32), valid_b.astype(np.float32)
 
-    ratios = np.full((len(a), len(b), len(classes)), np.nan)
+    counts = np.empty((2, len(a), len(b), len(classes)))
     for place, label in enumerate(classes):
-        # float32 counts are exact up to 2^24 pixels, and its products are the fast ones
         in_a, in_b = (a == label).astype(np.float32), (b == label).astype(np.float32)
         intersection = (in_a @ in_b.T).astype(np.float64)
         if everything_valid:
             areas = in_a.sum(axis=1)[:, None] + in_b.sum(axis=1)[None, :]
         else:
             areas = in_a @ valid_b.T + valid_a @ in_b.T
-        union = areas - intersection
-        np.divide(intersection, union, out=ratios[..., place], where=union > 0)
-    return ratios
+        counts[..., place] = intersection, areas - intersection
+    return counts

@@ -11,6 +11,12 @@ from hpunet_jax.metrics.iou import iou
 from hpunet_jax.networks import build_network
 
 CROP = (12, 12)
+AGREEMENT = [
+    *("ged2", "hungarian_iou", "ged2_without_self_pairs"),
+    *("to_graders", "among_samples", "among_graders"),
+    *("best_of_n", "matched_dice", "confidence", "brier", "uncertainty_correlation"),
+]
+OF_DIFFERENT_SAMPLES = ("ged2_without_self_pairs", "confidence")
 
 
 class Discs:
@@ -62,10 +68,12 @@ def test_every_row_has_a_score_for_each_image(data):
     assert list(scores.rows) == ["model", "human", "thresholded_mean", "independent_pixels"]
     for row, metrics in scores.rows.items():
         rebuilt = ["reconstruction_iou"] if row == "model" else []
-        assert list(metrics) == ["ged2", "hungarian_iou", *rebuilt]
-        for values in metrics.values():
+        expected = ["ged2", "hungarian_iou", "matched_dice"] if row == "human" else AGREEMENT
+        assert list(metrics) == [*expected, *rebuilt]
+        for metric, values in metrics.items():
             assert values.shape == (7,)
-            assert np.isfinite(values).all()
+            one = row == "thresholded_mean" and metric in OF_DIFFERENT_SAMPLES
+            assert (np.isnan(values) if one else np.isfinite(values)).all()
     assert scores.settings == {"num_samples": 16, "seed": 0, "crop": [12, 12]}
 
 
@@ -212,7 +220,7 @@ def test_the_model_is_scored_by_several_numbers_of_its_samples_at_once(data, tmp
     assert summary == scores.summary(10)
     assert list(summary["numbers_of_samples"]) == ["1", "2", "8"]
     assert "number of samples" in results_table(summary)
-    assert "factor of 1 - 1/N" in markdown_table(summary)
+    assert "GED² too large by E[d(S, S')]/N" in markdown_table(summary)
 
 
 def test_an_image_without_a_pixel_to_score_has_no_score_and_stays_out_of_the_means(data):
@@ -221,9 +229,10 @@ def test_an_image_without_a_pixel_to_score_has_no_score_and_stays_out_of_the_mea
     masks[3] = IGNORED  # no grader
     masks[4, :, :8, 0], masks[4, :, 8:, 1] = IGNORED, IGNORED  # no pixel that both annotated
     scores = evaluate((images, masks))
-    for metrics in scores.rows.values():
-        for values in metrics.values():
-            np.testing.assert_array_equal(np.isnan(values), [0, 0, 0, 1, 1, 0, 0])
+    for row, metrics in scores.rows.items():
+        for metric, values in metrics.items():
+            if row != "thresholded_mean" or metric not in OF_DIFFERENT_SAMPLES:
+                np.testing.assert_array_equal(np.isnan(values), [0, 0, 0, 1, 1, 0, 0], metric)
     assert not scores.subset_b[[3, 4]].any()
     summary = scores.summary(10)
     assert summary["counts"] == {"images": 5, "without_score": 2, "runs": 1, "subset_b": 3}
@@ -318,7 +327,8 @@ def test_a_real_network_gives_an_image_the_same_scores_in_any_batch(data, tiny_c
     for row, metrics in one.rows.items():
         for metric, values in metrics.items():
             assert values.shape == (7,)
-            assert np.isfinite(values).all()
+            one_sample = row == "thresholded_mean" and metric in OF_DIFFERENT_SAMPLES
+            assert (np.isnan(values) if one_sample else np.isfinite(values)).all()
             np.testing.assert_allclose(other.rows[row][metric], values, atol=1e-6)
 
 
