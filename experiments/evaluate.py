@@ -5,8 +5,9 @@
     hpunet evaluate --workdir=model.npz --out=results
     hpunet evaluate --workdir=runs/demo --num_samples=16,32,50,100
 
-Prints a table and writes, to the workdir or to --out, three files of one name: the scores of every
-image (.npz), means and bootstrap errors (.json), and the same as a Markdown table (.md). The name
+Prints a table and writes, to the workdir or to --out, files of one name: the scores of every image
+(.npz, and those of the model's samples as .csv), means and bootstrap errors (.json), and the same
+as a Markdown table (.md); for graders also a reliability diagram (_reliability.png). The name
 says which split, checkpoint and number of images they are of: evaluation_test_step1500. Reference
 rows computed from the same data stand beside the model. Scores that are there already, of the same
 weights, data, settings and definitions of the metrics, are not computed again.
@@ -25,11 +26,14 @@ from experiments import program
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
+from hpunet_jax.evaluation.per_image import write_image_scores
 from hpunet_jax.evaluation.protocols import evaluate
-from hpunet_jax.evaluation.report import markdown_table, results_table
+from hpunet_jax.evaluation.report import ROWS, markdown_table, results_table
 from hpunet_jax.evaluation.results import origin, result_name
 from hpunet_jax.evaluation.scores import Scores, load_scores_of
+from hpunet_jax.figures import reliability_figure, save_figure
 from hpunet_jax.files import is_folder, remove, write_aside
+from hpunet_jax.metrics.calibration import reliability
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of a training run, or a model file (then give --out)."
@@ -59,9 +63,13 @@ def main(_) -> None:
     ):
         with write_aside(folder / (name + suffix)) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
+    write_image_scores(folder / f"{name}.csv", scores)
+    if scores.levels:
+        curves = {ROWS[row]: reliability(levels) for row, levels in scores.levels.items()}
+        save_figure(reliability_figure(curves), folder / f"{name}_reliability.png")
     of_what = f"{scores.settings['data']}, {scores.settings['split']} split"
     print(f"\n{of_what}\n\n{results_table(results)}\n")
-    print(f"results: {folder / name}.json, .md (a table for documents) and .npz (each image)")
+    print(f"results: {folder / name}.json, .md (a table for documents), .npz and .csv (each image)")
 
 
 def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, str]:

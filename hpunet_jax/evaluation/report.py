@@ -5,7 +5,7 @@ from typing import Any
 
 from hpunet_jax.evaluation.text_table import aligned, markdown
 
-_ROWS = {
+ROWS = {
     "model": "the model's samples",
     "human": "one grader against the others",
     "thresholded_mean": "thresholded mean of the samples",
@@ -177,7 +177,7 @@ def _all_metrics(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _row_label(row: str) -> str:
-    return _ROWS.get(row, row.replace("_", " "))
+    return ROWS.get(row, row.replace("_", " "))
 
 
 def _cells(values: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from hpunet_jax.figures.extrapolation import extrapolation_figure
 from hpunet_jax.figures.gradings import gradings_figure
 from hpunet_jax.figures.instances import instance_figure
 from hpunet_jax.figures.panels import save_figure
+from hpunet_jax.figures.reliability import reliability_figure
 from hpunet_jax.figures.samples import sample_figure
 from hpunet_jax.figures.scales import scales_figure
 
@@ -18,6 +19,7 @@ __all__ = [
     "gradings_figure",
     "instance_figure",
     "read_metrics",
+    "reliability_figure",
     "sample_figure",
     "save_figure",
     "scales_figure",

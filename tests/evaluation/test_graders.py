@@ -1,8 +1,11 @@
+import csv
+
 import jax
 import numpy as np
 import pytest
 
 from hpunet_jax.evaluation import graders
+from hpunet_jax.evaluation.per_image import image_scores, write_image_scores
 from hpunet_jax.evaluation.report import markdown_table, results_table
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.inference import Model
@@ -352,3 +355,27 @@ def test_data_that_cannot_be_evaluated_is_named(data, change, sentence):
 def test_frequencies_of_another_crop_are_refused(data):
     with pytest.raises(ValueError, match=r"expected \(12, 12, 2\)"):
         evaluate(data, training_frequencies=np.zeros((16, 16, 2)))
+
+
+def test_calibration_and_the_risk_of_confident_images_are_scores_of_the_data_set(data, tmp_path):
+    scores = evaluate(data, num_samples=4)
+    scores.save(tmp_path / "scores.npz")
+    loaded = load_scores(tmp_path / "scores.npz")
+    assert list(loaded.levels) == ["model", "thresholded_mean", "independent_pixels"]
+    summary = loaded.summary(10)
+    assert summary == scores.summary(10)
+    assert summary["model"]["expected_calibration_error"]["mean"] > 0
+    assert summary["model"]["risk_coverage_area"]["mean"] > 0
+    assert summary["thresholded_mean"]["risk_coverage_area"]["mean"] is None  # a single sample
+    assert summary["counts"]["images"] == 7
+    for table in (results_table(summary), markdown_table(summary)):
+        for word in ("ECE ↓", "Brier ↓", "NCC ↑", "AURC ↓", "best of N (D_max) ↑", "E[d(Y, Y')]"):
+            assert word in table
+
+    write_image_scores(tmp_path / "scores.csv", loaded, [f"image {n}" for n in range(7)])
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"image {n}" for n in range(7)]
+    for metric in ("ged2", "brier", "expected_calibration_error"):
+        values = [float(row[metric]) for row in rows]
+        np.testing.assert_array_equal(values, image_scores(scores)[metric])

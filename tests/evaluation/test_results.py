@@ -41,7 +41,8 @@ def runs(tmp_path_factory):
 
 
 def files(stem):
-    return [f"{stem}.{suffix}" for suffix in ("json", "md", "npz")]
+    suffixes = (".csv", ".json", ".md", ".npz", "_reliability.png")
+    return [f"{stem}{suffix}" for suffix in suffixes]
 
 
 @pytest.mark.xdist_group("evaluate_program")
