@@ -48,6 +48,8 @@ def build(
         raise ValueError(f"{name} is not built from files: leave --source={source} out.")
     if source and not pathlib.Path(source).is_dir():
         raise FileNotFoundError(f"--source={source} is no folder. {from_files}")
+    if source and not any(pathlib.Path(source).iterdir()):
+        raise FileNotFoundError(f"--source={source} is empty. {from_files}")
     if shown.is_prepared():
         if source:
             _check_source(shown, source)

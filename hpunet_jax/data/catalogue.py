@@ -14,6 +14,7 @@ from hpunet_jax.folders import check_local, check_no_pattern
 BUILDERS = {
     "cityscapes": "hpunet_jax.data.cityscapes.builder",
     "lidc_crops": "hpunet_jax.data.lidc.crops",
+    "lidc_v1": "hpunet_jax.data.lidc_v1.builder",
     "lidc_phantom": "hpunet_jax.data.phantoms.lidc",
     "neurites_phantom": "hpunet_jax.data.phantoms.neurites",
     "own_data": "hpunet_jax.data.own.builder",

@@ -40,12 +40,14 @@ def write_image_scores(
       scores: the scores.
       names: the images' names; None numbers them from 0.
     """
-    names = range(scores.num_images) if names is None else names
     columns = image_scores(scores)
-    subset_b = [] if scores.subset_b is None else [scores.subset_b.astype(int)]
-    header = ["image", *columns, *["subset_b"] * len(subset_b)]
+    if scores.subset_b is not None:
+        columns["subset_b"] = scores.subset_b.astype(int)
+    if names is None:
+        names = [str(number) for number in range(scores.num_images)]
+    rows = np.stack(list(columns.values()), axis=1)
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
-        for name, *values in zip(names, *columns.values(), *subset_b, strict=True):
-            writer.writerow([name, *("" if np.isnan(v) else repr(v.item()) for v in values)])
+        writer.writerow(["image", *columns])
+        for name, row in zip(names, rows.tolist(), strict=True):
+            writer.writerow([name, *("" if np.isnan(value) else value for value in row)])

@@ -75,5 +75,5 @@ def test_a_model_file_is_evaluated_into_another_folder_or_refused_before(runs):
     assert "has the model's own name" in runs["shadow"]["error"]
     assert runs["no place"]["computed"] == runs["shadow"]["computed"] == 0
     assert runs["file"]["error"] is None
-    assert len(runs["file"]["new"]) == 3
+    assert len(runs["file"]["new"]) == 5
     assert all("weights-" in name for name in runs["file"]["new"])
