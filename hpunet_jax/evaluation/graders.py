@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tqdm
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
 from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages
@@ -84,7 +84,7 @@ def evaluate(
     absent = absent or default_absent(num_classes)
     whole = tuple(tile) if crop is None else None
     scorer = _Scorer(model, num_samples, seed, absent, training_frequencies, tuple(numbers), whole)
-    parts: list[_Part] = []
+    parts: list[Part] = []
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
         for part in _two_at_once(scorer, _read_all(batches, crop, num_classes)):
             parts.append(part)
@@ -95,7 +95,7 @@ def evaluate(
     settings = {"num_samples": num_samples, "seed": seed, **of_images}
     if num_classes > 2:
         settings["absent"] = absent
-    scores = _joined(parts, settings)
+    scores = join_parts(parts, settings)
     if not scores.scored().any():
         where = f"in their crops of {crop[0]}x{crop[1]} " if crop else ""
         raise ValueError(f"no image has a pixel to be scored: {where}all masks are {IGNORED}.")
@@ -143,11 +143,17 @@ class _Batch(NamedTuple):
     size: int  # of all batches but the last
 
 
-class _Part(NamedTuple):
-    """The scores of a batch."""
+class Part(NamedTuple):
+    """The scores of some images.
+
+    Attributes:
+      rows: {row: scores}.
+      subset_b: bool [B], the images that every grader marked.
+      by_number: {number of samples: {metric: float64 [B]}}.
+    """
 
     rows: Mapping[str, GradedScores]
-    subset_b: np.ndarray
+    subset_b: Bool[np.ndarray, " B"]
     by_number: Mapping[int, Metrics]
 
 
@@ -163,7 +169,7 @@ class _Scorer:
     numbers: tuple[int, ...]
     tile: tuple[int, ...] | None  # of whole images; None: crops of one size
 
-    def __call__(self, batch: _Batch) -> _Part:
+    def __call__(self, batch: _Batch) -> Part:
         gradings = Gradings(batch.masks, self.model.num_classes, self.absent)
         model = self._feeding(batch)
         drawn = model.sample(batch.images, self.num_samples, self.seed, batch.first)
@@ -178,7 +184,7 @@ class _Scorer:
         if self.numbers:
             most = model.sample(batch.images, max(self.numbers), self.seed, batch.first)
             by_number = gradings.by_number(most.labels, self.numbers)
-        return _Part(rows, gradings.marked_by_all(), by_number)
+        return Part(rows, gradings.marked_by_all(), by_number)
 
     def _feeding(self, batch: _Batch) -> FullBatches | WholeImages:
         if self.tile is None:
@@ -208,8 +214,13 @@ def _both(a: GradedScores, b: GradedScores) -> GradedScores:
     return dataclasses.replace(a, metrics={**a.metrics, **b.metrics}, of_class=of_class)
 
 
-def _joined(parts: list[_Part], settings: Mapping) -> Scores:
-    """The scores of all images, one part after the other."""
+def join_parts(parts: list[Part], settings: Mapping) -> Scores:
+    """The scores of all images, one part after the other.
+
+    Args:
+      parts: at least one, with the same rows.
+      settings: what the scores depend on.
+    """
 
     def join(of_parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.concatenate([part[name] for part in of_parts]) for name in of_parts[0]}
@@ -230,7 +241,7 @@ def _joined(parts: list[_Part], settings: Mapping) -> Scores:
     return Scores(rows, subset_b, settings, of_class=of_class, by_number=by_number, levels=levels)
 
 
-def _levels(parts: list[_Part], row: str) -> list[Levels]:
+def _levels(parts: list[Part], row: str) -> list[Levels]:
     return [levels for part in parts if (levels := part.rows[row].levels) is not None]
 
 
