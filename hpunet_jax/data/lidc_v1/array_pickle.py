@@ -127,7 +127,7 @@ class _Array:
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
-        self._parts = shape, dtype, "F" if fortran else "C", data
+        self._parts = shape, dtype, bool(fortran), data
 
     def get(self) -> np.ndarray:
         if self._parts is None:
@@ -135,20 +135,21 @@ class _Array:
         return _from_bytes(*self._parts)
 
 
-def _from_bytes(shape: object, dtype: object, order: str, data: object) -> np.ndarray:
+def _from_bytes(shape: object, dtype: object, fortran: bool, data: object) -> np.ndarray:
     if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
         raise _RefusedError("an array whose dtype or shape is none")
     if isinstance(data, str):  # of Python 2
         data = data.encode("latin1")
     if not isinstance(data, bytes | bytearray):
         raise _RefusedError("an array of Python objects")
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
+    lengths = [length for length in shape if isinstance(length, int) and length >= 0]
+    if len(lengths) != len(shape):
         raise ValueError(f"an array has the shape {shape}")
     kind = dtype.get()
     flat = np.frombuffer(data, kind) if data else np.zeros(0, kind)
-    if flat.size != math.prod(shape):
+    if flat.size != math.prod(lengths):
         raise ValueError(f"an array of the shape {shape} has {flat.size} values")
-    return flat.reshape(shape, order=order)
+    return flat.reshape(lengths, order="F" if fortran else "C")
 
 
 def _frombuffer(data: object, dtype: object, shape: object, order: str) -> _Array:
@@ -159,7 +160,7 @@ def _frombuffer(data: object, dtype: object, shape: object, order: str) -> _Arra
 
 
 def _scalar(dtype: object, data: object) -> Any:
-    return _from_bytes((), dtype, "C", data).item()
+    return _from_bytes((), dtype, False, data).item()
 
 
 def _latin1(text: str, encoding: str) -> bytes:
