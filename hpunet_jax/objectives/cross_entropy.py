@@ -10,7 +10,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, Key
 
 from hpunet_jax.objectives.top_k import top_k_mask
@@ -57,7 +56,7 @@ def reconstruction_loss(
     Raises:
       ValueError: if `top_k` is not in (0, 1].
     """
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), label)
+    loss = cross_entropy(logits.astype(jnp.float32), label)
     valid = mask > 0
     if top_k != 1.0:
         k = num_selected_pixels(loss.size, top_k)
@@ -73,6 +72,24 @@ def reconstruction_loss(
         num_selected=count / batch_size,
         mask=selected,
     )
+
+
+def cross_entropy(
+    logits: Float[Array | np.ndarray, "*shape C"], label: Int[Array | np.ndarray, "*shape"]
+) -> Float[Array, "*shape"]:
+    """-log of the label's softmax, for each pixel.
+
+    Its logit is selected by comparing, not gathered: TPUs gather number by number.
+
+    Args:
+      logits: [..., C].
+      label: [...], in [0, C).
+
+    Returns:
+      [...], not negative.
+    """
+    of_label = jnp.asarray(label)[..., None] == jnp.arange(logits.shape[-1])
+    return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(of_label, logits, 0.0), axis=-1)
 
 
 def num_selected_pixels(num_pixels: int, top_k: float) -> int:

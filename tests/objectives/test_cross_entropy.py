@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 
 from hpunet_jax.objectives.cross_entropy import (
+    cross_entropy,
     gumbel_noise,
     num_selected_pixels,
     reconstruction_loss,
@@ -35,6 +36,20 @@ def test_it_sums_over_pixels_and_averages_over_the_batch(batch):
     np.testing.assert_allclose(value.mean, loss.sum() / mask.sum(), rtol=1e-6)
     np.testing.assert_allclose(value.num_selected, mask.sum() / 2)
     np.testing.assert_array_equal(value.mask, mask)
+
+
+def test_the_label_s_logit_is_selected_as_a_gather_selects_it(batch):
+    logits, label, _ = batch
+    logits = logits.at[0, 0, 0].set(jnp.array([-jnp.inf, 0.0, 90.0]))
+
+    def both(loss):
+        return jax.value_and_grad(lambda x: jnp.sum(jnp.sin(loss(x, label))))(logits)
+
+    literal = optax.softmax_cross_entropy_with_integer_labels
+    np.testing.assert_array_equal(cross_entropy(logits, label), literal(logits, label))
+    for ours, theirs in zip(both(cross_entropy), both(literal), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert "gather" not in str(jax.make_jaxpr(both, static_argnums=0)(cross_entropy))
 
 
 def test_the_deterministic_top_k_takes_the_highest_valid_losses(batch):
