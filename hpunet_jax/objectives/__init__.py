@@ -7,7 +7,7 @@ from hpunet_jax.objectives.geco import GecoParams, GecoState, geco, lagrange_mul
 from hpunet_jax.objectives.kl import batch_kl, kl_divergence
 from hpunet_jax.objectives.objective import Objective, ObjectiveValue
 from hpunet_jax.objectives.top_k import top_k_mask
-from hpunet_jax.objectives.weight_decay import weight_decay
+from hpunet_jax.objectives.weight_decay import sum_of_squares, weight_decay
 
 __all__ = [
     "GecoParams",
@@ -22,6 +22,7 @@ __all__ = [
     "kl_divergence",
     "lagrange_multiplier",
     "reconstruction_loss",
+    "sum_of_squares",
     "top_k_mask",
     "weight_decay",
 ]

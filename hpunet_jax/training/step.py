@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from hpunet_jax.augmentation import Batch
 from hpunet_jax.networks import Network
-from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss
+from hpunet_jax.objectives import Objective, batch_kl, reconstruction_loss, sum_of_squares
 from hpunet_jax.objectives import weight_decay as weight_decay_term
 from hpunet_jax.training.mesh import by_image, by_image_and_row, replicated
 from hpunet_jax.training.state import Trainable, TrainState
@@ -125,7 +125,7 @@ def build_train_step(
         gradients = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params: Any = optax.apply_updates(state.params, updates)
-        metrics = {**metrics, "gradient_norm": optax.tree.norm(gradients.network)}
+        metrics = {**metrics, "gradient_norm": jnp.sqrt(sum_of_squares(gradients.network))}
         next_state = TrainState(state.step + 1, params, optimizer_state, objective_state)
         return next_state, jax.tree.map(jnp.float32, metrics)
 

@@ -12,6 +12,7 @@ from hpunet_jax.objectives import (
     elbo,
     geco,
     kl_divergence,
+    sum_of_squares,
     weight_decay,
 )
 
@@ -73,6 +74,16 @@ def test_the_kl_stays_finite_at_the_bound_of_the_log_standard_deviation():
 def test_weight_decay_sums_the_squares_of_kernels_and_biases():
     params = {"conv": {"w": jnp.array([[3.0]]), "b": jnp.array([4.0])}}
     np.testing.assert_allclose(weight_decay(params, 1e-5), 25e-5, rtol=1e-6)
+
+
+def test_the_squares_of_all_arrays_are_summed_with_one_sum_for_each_shape():
+    shapes = [(3, 3, 4, 5), (5,), (), (3, 3, 4, 5), (5,), (0,)]
+    tree = [np.random.default_rng(i).normal(size=shape) for i, shape in enumerate(shapes)]
+    expected = sum(np.square(array).sum() for array in tree)
+    arrays = [jnp.float32(array) for array in tree]
+    np.testing.assert_allclose(sum_of_squares(arrays), expected, rtol=1e-6)
+    sums = str(jax.make_jaxpr(sum_of_squares)(arrays)).count("reduce_sum")
+    assert sums == 4
 
 
 def test_an_unknown_objective_is_refused():
