@@ -1,14 +1,19 @@
 """The tables of docs/tpu.md, from the compilations that docs/tpu/ keeps (Appendix D.3).
 
     python -m benchmarks.tpu
+    python -m benchmarks.tpu --compile
 
-Each JSON file is what `experiments.compile_for_tpu` found about one config on one topology; this
-program compiles nothing. Step times are bounds and the compiler's estimates, not measurements.
+Each JSON file is what `experiments.compile_for_tpu` found about one config on one topology. With
+--compile, those of `ROWS` that are missing are compiled first, one after the other, each for minutes
+to tens of minutes; it may be stopped and started again. Step times are bounds and the compiler's
+estimates, not measurements.
 """
 
 import argparse
 import json
 import pathlib
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +21,31 @@ from hpunet_jax.compilation.tpu_report import estimate_seconds
 
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "tpu"
 SIZES = (8, 16, 32, 64, 128, 256)  # devices, for weak scaling
+PLAIN, BLOCKS = "--config.model.blocks=(1,)", "--config.model.blocks=()"
+BFLOAT16 = "--config.model.dtype=bfloat16"
+LIDC, SNEMI3D = ("lidc_hpunet",), ("snemi3d_hpunet",)
+CITYSCAPES = ("cityscapes_hpunet", "--config.mesh.space=4")
+ROWS = {  # name: topology, config, overrides; what matters most first
+    "lidc-v4-blocks": ("v4:2x2x1", *LIDC, BLOCKS),
+    "lidc-v4": ("v4:2x2x1", *LIDC, PLAIN),
+    "snemi3d-v4-blocks": ("v4:2x2x1", *SNEMI3D, BLOCKS),
+    "cityscapes-v4-blocks": ("v4:4x4x4", *CITYSCAPES, BLOCKS),
+    "lidc-v5e-blocks": ("v5e:2x4", *LIDC, BLOCKS),
+    "lidc-v4-blocks-bfloat16": ("v4:2x2x1", *LIDC, BLOCKS, BFLOAT16),
+    "snemi3d-v4": ("v4:2x2x1", *SNEMI3D, PLAIN),
+    "cityscapes-v4": ("v4:4x4x4", *CITYSCAPES, PLAIN),
+    "lidc-v5e": ("v5e:2x4", *LIDC, PLAIN),
+    "lidc-v6e-blocks": ("v6e:2x4", *LIDC, BLOCKS),
+    "snemi3d-v5e-blocks": ("v5e:2x4", *SNEMI3D, BLOCKS),
+    "cityscapes-v5e-blocks": ("v5e:8x8", *CITYSCAPES, BLOCKS),
+    "lidc-v4-bfloat16": ("v4:2x2x1", *LIDC, PLAIN, BFLOAT16),
+    "lidc-v6e": ("v6e:2x4", *LIDC, PLAIN),
+    "lidc-v5p-blocks": ("v5p:2x2x1", *LIDC, BLOCKS),
+    "snemi3d-v5e": ("v5e:2x4", *SNEMI3D, PLAIN),
+    "cityscapes-v5e": ("v5e:8x8", *CITYSCAPES, PLAIN),
+    "snemi3d-v4-blocks-bfloat16": ("v4:2x2x1", *SNEMI3D, BLOCKS, BFLOAT16),
+    "cityscapes-v4-blocks-bfloat16": ("v4:4x4x4", *CITYSCAPES, BLOCKS, BFLOAT16),
+}
 KINDS = ("collective-permute", "all-to-all", "all-reduce", "reduce-scatter")
 
 
@@ -27,13 +57,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description="Tabulates compilations for TPUs.")
     parser.add_argument("--folder", type=pathlib.Path, default=FOLDER, help="folder of JSON files")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--compile", action="store_true", help="first compile what is missing")
+    flags = parser.parse_args(arguments)
+    folder = flags.folder
+    if flags.compile:
+        for name in missing(folder):
+            print(f"compiling {name}", file=sys.stderr)
+            subprocess.run(command(name, folder), check=True, stdout=subprocess.DEVNULL)
     reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not reports:
         parser.error(f"{folder} holds no JSON file of experiments.compile_for_tpu.")
     reports.sort(key=lambda report: (report["config"], report["topology"], options(report)))
     for table in (needs, by_level, by_kind, collectives, times):
         print(markdown([table(report) for report in reports]), end="\n\n")
+
+
+def missing(folder: pathlib.Path) -> list[str]:
+    """The names in `ROWS` of which the folder has no JSON file."""
+    return [name for name in ROWS if not (folder / f"{name}.json").exists()]
+
+
+def command(name: str, folder: pathlib.Path) -> list[str]:
+    """The command that compiles a row of `ROWS`."""
+    topology, config, *overrides = ROWS[name]
+    return [
+        *(sys.executable, "-m", "experiments.compile_for_tpu", f"--name={name}"),
+        *(f"--topology={topology}", f"--config=configs/{config}.py", f"--output={folder}"),
+        *overrides,
+    ]
 
 
 def setting(report: Mapping[str, Any]) -> dict[str, str]:
@@ -50,7 +101,8 @@ def setting(report: Mapping[str, Any]) -> dict[str, str]:
 def options(report: Mapping[str, Any]) -> list[str]:
     """The dtype, what is done to save memory, and how features lie."""
     remat = [f"remat {','.join(map(str, report['remat']))}"] if report["remat"] else []
-    blocks = [f"blocks {','.join(map(str, report['blocks']))}"] if report["blocks"] else []
+    columns = report["blocks"] if max(report["blocks"], default=1) > 1 else ()
+    blocks = [f"blocks {','.join(map(str, columns))}"] if columns else []
     return [report["dtype"], *remat, *["ZeRO"] * report["mesh"]["shard_optimizer"], *blocks]
 
 

@@ -11,6 +11,7 @@ activations; --config.mesh.data and --config.mesh.space choose the split.
 
 import importlib.metadata
 import json
+import os
 import pathlib
 import shlex
 import sys
@@ -68,7 +69,8 @@ def main(_) -> None:
         "dtype": config.model.dtype,
         "precision": config.model.get("precision", "default"),
         "remat": config.model.get("remat", ()),
-        "blocks": config.model.get("blocks", ()),
+        "blocks": getattr(setup.network.config, "blocks", ()),
+        "libtpu_flags": os.environ["LIBTPU_INIT_ARGS"],
         **tpu_report.report(
             compiled, _TOPOLOGY.value, len(devices), config.model.num_scales, updates
         ),

@@ -16,6 +16,7 @@ from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
 from hpunet_jax.folders import check_local
 from hpunet_jax.memory import keep_freed_memory
+from hpunet_jax.xla_flags import set_xla_flags
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
 
@@ -35,6 +36,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
     # TensorFlow only reads files here, and need not talk about it.
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"})
     keep_freed_memory()
+    set_xla_flags()
     threading.excepthook = one_line_for_bad_input
 
     def guarded(argv: Sequence[str]) -> None:

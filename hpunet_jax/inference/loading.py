@@ -76,7 +76,7 @@ def load(
         )
     with Checkpoints(path) as checkpoints:
         config = _with_dtype(checkpoints.config(step), dtype)
-        network = build_network(config.model)
+        network = build_network(config.model, platform=_platform(device))
         sharding = jax.sharding.SingleDeviceSharding(device or jax.local_devices()[0])
         like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -89,7 +89,7 @@ def load(
 def _load_file(path: AnyPath, device: jax.Device | None, dtype: str | None) -> Model:
     params, config = read_model(path)
     config = _with_dtype(config, dtype)
-    network = build_network(config.model)
+    network = build_network(config.model, platform=_platform(device))
     check_params(path, params, network.param_shapes())
     return Model(network, jax.device_put(params, device), config)
 
@@ -123,9 +123,14 @@ def load_tf1(
     checkpoint = read_tf1(path)
     config = ml_collections.ConfigDict({"model": dict(checkpoint.model)}).lock()
     config = _with_dtype(config, dtype)
-    network = build_network(config.model)
+    network = build_network(config.model, platform=_platform(device))
     params = params_from_tf1(checkpoint.variables, network.param_shapes())
     return Model(network, jax.device_put(params, device), config)
+
+
+def _platform(device: jax.Device | None) -> str:
+    """The platform of a device; of the one that arrays lie on by default."""
+    return (device or jax.local_devices()[0]).platform
 
 
 def _path(name: str, value: Any) -> AnyPath:

@@ -43,7 +43,9 @@ _NETWORKS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def build_network(model: Section, constrain: Constrain = unconstrained) -> Network:
+def build_network(
+    model: Section, constrain: Constrain = unconstrained, platform: str = "cpu"
+) -> Network:
     """Builds the network that the `model` section of a config describes.
 
     Args:
@@ -51,6 +53,7 @@ def build_network(model: Section, constrain: Constrain = unconstrained) -> Netwo
         dataclass.
       constrain: how the features of each scale lie on devices, for training on several; it gets
         features [B, h, w, c] and returns them unchanged. See training/mesh.py.
+      platform: that of the devices it will run on: "cpu", "gpu" or "tpu".
 
     Returns:
       The network. Networks of equal fields and `constrain` are equal, and hash alike.
@@ -73,4 +76,4 @@ def build_network(model: Section, constrain: Constrain = unconstrained) -> Netwo
             f"unknown field model.{unknown[0]} for the network {name!r}; it knows "
             f"{', '.join(sorted(known))}."
         )
-    return build(config_class(**fields), constrain)
+    return build(config_class(**fields).on(platform), constrain)

@@ -41,6 +41,11 @@ class NetworkConfig:
                     f"model.{name} must be {', '.join(others)} or {last}, not {value!r}."
                 )
 
+    def on(self, platform: str) -> "NetworkConfig":
+        """The same network, laid out as suits a platform, such as "cpu", "gpu" or "tpu"."""
+        del platform
+        return self
+
     @property
     def size_multiple(self) -> int:
         """Height and width of an image must be multiples of this."""

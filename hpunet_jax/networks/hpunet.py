@@ -37,7 +37,8 @@ class HPUNetConfig(NetworkConfig):
         instead of keeping what is inside of them.
       blocks: for each of the finest scales, finest first, how many neighbouring columns lie in the
         channels (blocks.py): powers of two, 1 for none. It changes how fast a TPU computes,
-        neither parameters nor results.
+        neither parameters nor results. () leaves it to the platform: none but on TPUs, where
+        (1,) is none.
     """
 
     num_scales: int = 8
@@ -89,6 +90,21 @@ class HPUNetConfig(NetworkConfig):
                     f"block, but with model.num_scales={self.num_scales} only powers of two up to "
                     f"{most} divide every width there; () has no blocks."
                 )
+
+    def on(self, platform: str) -> "HPUNetConfig":
+        """The same network; on TPUs in blocks where they fill the matrix units, unless it says how.
+
+        Blocks of 2 columns are not worth their larger kernels: docs/tpu.md.
+        """
+        if platform != "tpu" or self.blocks:
+            return self
+        blocks = []
+        for scale, channels in enumerate(self.scales().block_channels):
+            most = min(128 // channels, 2 ** (self.num_scales - 1 - scale))
+            if most < 4:
+                break
+            blocks.append(1 << (most.bit_length() - 1))
+        return dataclasses.replace(self, blocks=tuple(blocks))
 
     def scales(self, constrain: Constrain = unconstrained) -> Scales:
         """The processing scales, with their features lying on devices as `constrain` says."""

@@ -74,7 +74,8 @@ def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | No
     check_config(config)
     mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
     meshes.check_batch(mesh, config.training.batch_size)
-    network = build_network(config.model, meshes.ByLevel(mesh, config.mesh.min_rows))
+    by_level = meshes.ByLevel(mesh, config.mesh.min_rows)
+    network = build_network(config.model, by_level, mesh.devices.flat[0].platform)
     crop = config.data.crop
     check_image_shape(network, (*crop, config.model.image_channels), "data.crop")
     meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet_jax.networks import build_network
+from hpunet_jax.networks import HPUNetConfig, UNetConfig, build_network
 from hpunet_jax.networks.blocks import (
     Blocked,
     concatenate,
@@ -129,3 +129,23 @@ def test_networks_in_blocks_give_the_plain_ones_values_and_gradients(name):
 def test_blocks_that_do_not_divide_every_width_are_refused(blocks):
     with pytest.raises(ValueError, match=r"model\.blocks=.* only powers of two up to"):
         build_network({**NARROW, "blocks": blocks})
+
+
+def test_tpus_get_blocks_where_these_fill_the_matrix_units_and_others_none():
+    paper = HPUNetConfig()
+    assert paper.on("tpu").blocks == (8, 4)  # 12 and 24 feature maps in the residual branches
+    assert paper.on("cpu") == paper.on("gpu") == paper
+    assert HPUNetConfig(base_channels=32, num_scales=9).on("tpu").blocks == (8, 4)
+    assert HPUNetConfig(base_channels=128).on("tpu").blocks == ()
+    assert HPUNetConfig(num_scales=3, latent_dims=(1,)).on("tpu").blocks == (4,)
+    for chosen in ((1,), (2, 2)):
+        assert HPUNetConfig(blocks=chosen).on("tpu").blocks == chosen
+
+
+def test_a_network_is_built_for_its_devices():
+    def model(platform):
+        return build_network({"name": "hpunet"}, platform=platform).config
+
+    assert model("tpu") == HPUNetConfig(blocks=(8, 4))
+    assert model("cpu") == HPUNetConfig()
+    assert build_network({"name": "unet"}, platform="tpu").config == UNetConfig()
