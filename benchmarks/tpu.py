@@ -4,9 +4,9 @@
     python -m benchmarks.tpu --compile
 
 Each JSON file is what `experiments.compile_for_tpu` found about one config on one topology. With
---compile, those of `ROWS` that are missing are compiled first, one after the other, each for minutes
-to tens of minutes; it may be stopped and started again. Step times are bounds and the compiler's
-estimates, not measurements.
+--compile, those of `ROWS` that are missing are compiled first, one after the other, each for
+minutes to tens of minutes; it may be stopped and started again. Step times are bounds and the
+compiler's estimates, not measurements.
 """
 
 import argparse
