@@ -8,10 +8,13 @@ samples.png (image, graders, reconstructions, samples), or of data sets with ins
 (image, labels, reconstruction, clustered instances, samples); and scales.png (all latent scales,
 only the coarsest, only the finest). A model that extrapolates is shown in extrapolation.png alone.
 
-With --images, an image file or a folder of them (docs/data.md says which), every image also gets
-its samples as label maps: <out>/<name>/sample_00.png and so on, the pixel's value being the class.
-Images may have any size: they are continued by their mirror images to what the network takes, and
-cut back. experiments.segment makes instances of them.
+With --images, an image file, a volume, the folder of a DICOM series, or a folder of these
+(docs/data.md and docs/volumes.md say which), each gets its samples as label maps in <out>/<name>:
+sample_00.png and so on, the pixel's value being the class; of a volume as a volume in its own
+format and geometry, with the same noise in all slices, so that a sample is one hypothesis of the
+volume. Beside them lie the mean probability of each class and its standard deviation. Images may
+have any size; what does not fit into memory is sampled in tiles. A program that was stopped goes on
+where it was. experiments.segment makes instances of them.
 """
 
 import pathlib
@@ -21,22 +24,25 @@ from absl import flags
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import program
-from hpunet_jax.buckets import AnyPath, place
+from experiments import image_flags, program
+from hpunet_jax.buckets import AnyPath, is_bucket, place
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
-from hpunet_jax.figures.model import (
-    model_figures,
-    probability_scales_figure,
-    samples_by_scales,
-)
-from hpunet_jax.inference.padding import pad_to_multiple
-from hpunet_jax.io import check_apart, find_images, fit_channels, read_image, write_labels
+from hpunet_jax.figures.model import model_figures, scale_choices
+from hpunet_jax.figures.scales import scales_figure
+from hpunet_jax.inference.outputs import settings_of
+from hpunet_jax.inference.sample_files import finished_samples, write_samples
+from hpunet_jax.inference.volumes import read_for
+from hpunet_jax.inference.whole import TILE, sample_whole
+from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
-_IMAGES = flags.DEFINE_string("images", None, "Image file or folder; default: the data set's.")
+_IMAGES = flags.DEFINE_string(
+    "images", None, "Image, volume, DICOM series, or a folder; default: the data set's examples."
+)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace samples of other settings.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _EXAMPLES = flags.DEFINE_list(
@@ -54,7 +60,10 @@ flags.mark_flag_as_required("workdir")
 
 def main(_) -> None:
     model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
-    out = place(_OUT.value or place(_WORKDIR.value, "--workdir") / "samples", "--out")
+    workdir = place(_WORKDIR.value, "--workdir")
+    if not (_OUT.value or is_bucket(workdir) or workdir.is_dir()):
+        raise ValueError(f"--workdir={workdir} is no folder to write to: say where with --out.")
+    out = place(_OUT.value or workdir / "samples", "--out")
     if _IMAGES.value:
         sample_files(model, pathlib.Path(_IMAGES.value), out)
     else:
@@ -71,29 +80,54 @@ def sample_data_set(model: hpunet_jax.Model, out: AnyPath) -> None:
 
 
 def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) -> None:
-    """Writes the samples of image files as label maps, with a picture of each."""
+    """Writes the samples of files as label maps and maps of numbers, with a picture of each."""
     check_apart(out, source)
     listing = find_images(source)
     if listing.skipped:
         print(listing.note())
-    channels = model.network.image_channels
-    for path in tqdm(listing.images, desc="check", unit="image"):
-        fit_channels(read_image(path), channels)
-    for path in tqdm(listing.images, desc="sample", unit="image"):
-        image = fit_channels(read_image(path), channels)
-        padded, inside = pad_to_multiple(image, model.network.size_multiple)
-        try:
-            samples = samples_by_scales(
-                model, padded[None], num_samples(model), _SEED.value, probabilities=True
+    tile = model.config.get("evaluation", {}).get("tile", TILE)
+    options = {"num_samples": num_samples(model), "seed": _SEED.value, "tile": tuple(tile)}
+    preparation = image_flags.preparation(model.config.get("data"))
+    digest = model.digest()
+
+    def read(path: pathlib.Path) -> tuple[Slices, dict]:
+        slices = read_for(model, path, preparation)
+        return slices, settings_of("sample", digest, slices, preparation, **options)
+
+    missing, slices_missing = [], 0
+    for path in tqdm(listing.images, desc="check", unit="file"):
+        slices, settings = read(path)
+        if not finished_samples(out / name_of(path), settings, _OVERWRITE.value):
+            missing.append(path)
+            slices_missing += len(slices.array)
+    if done := len(listing.images) - len(missing):
+        print(f"{done:,} of {len(listing.images):,} were sampled before")
+    with tqdm(total=slices_missing, desc="sample", unit="slice") as bar:
+        for path in missing:
+            bar.set_postfix_str(path.name)
+            slices, settings = read(path)
+            write_samples(
+                model,
+                slices,
+                out / name_of(path),
+                settings,
+                **options,
+                draw=lambda image, file: draw_scales(model, image, file),
+                on_slice=bar.update,
             )
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        samples = {name: chances[:, :, *inside] for name, chances in samples.items()}
-        save_figure(probability_scales_figure(image[None], samples), out / path.stem / "scales.png")
-        for number, labels in enumerate(samples["all scales"].argmax(axis=-1)[:, 0]):
-            labels = labels.astype(np.uint8 if model.num_classes <= 256 else np.uint16)
-            write_labels(out / path.stem / f"sample_{number:02d}.png", labels)
     print(f"label maps and pictures: {out}")
+
+
+def draw_scales(model: hpunet_jax.Model, image: np.ndarray, file: pathlib.Path) -> None:
+    """Draws the picture like Fig. 3 of an image [H, W, channels]."""
+    tile = model.config.get("evaluation", {}).get("tile", TILE)
+    rows = {
+        name: sample_whole(
+            model, image, num_samples(model), _SEED.value, scales=scales, tile=tile
+        ).labels[:, None]
+        for name, scales in scale_choices(model).items()
+    }
+    save_figure(scales_figure(image[None], rows), file)
 
 
 def num_samples(model: hpunet_jax.Model) -> int:

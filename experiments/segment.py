@@ -2,33 +2,38 @@
 
     hpunet segment --checkpoint=runs/neurites --images=slices/ --out=instances
 
-takes a PNG, JPEG or TIFF file, or a folder of them, and a model that was trained on instances. For
-each image it writes <out>/<name>_instances.png, a 16-bit map whose values are the instances'
-numbers (0 is background), and <out>/<name>_overlay.png, the instances over the image. The table
-<out>/instances.csv has a row for each instance: image, number, area and box in pixels;
-`confidence`, the mean probability that its pixels are part of an instance (Appendix B.3); and
-`agreement`, how far the samples agree that it is one.
+takes an image file, a volume, the folder of a DICOM series, or a folder of these (docs/data.md and
+docs/volumes.md say which), and a model that was trained on instances. For each it writes
+<out>/<name>_instances, a 16-bit PNG or a volume in the source's format and geometry, whose values
+are the instances' numbers (0 is background; in a volume each slice has its own), and
+<out>/<name>_overlay, the instances over the image. The table <out>/instances.csv has a row for each
+instance: image, slice, number, area and box in pixels; `confidence`, the mean probability that its
+pixels are part of an instance (Appendix B.3); and `agreement`, how far the samples agree that it is
+one.
 
 Images may have any size; the network sees them whole, and the progress bar says how much memory it
-takes. All files are read once before the first is segmented, so that a damaged one is told early.
+takes. All files are read once before the first is segmented, so that a damaged one is told early. A
+program that was stopped goes on where it was.
 """
 
+import dataclasses
+import pathlib
+
 from absl import flags
-from PIL import Image
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import program
+from experiments import image_flags, program
 from hpunet_jax.buckets import place
-from hpunet_jax.figures.overlay import overlay
-from hpunet_jax.files import write_aside
+from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
-from hpunet_jax.inference.segment_files import write_table
-from hpunet_jax.io import check_apart, find_images, fit_channels, read_image, write_labels
+from hpunet_jax.inference.segment_files import finished_instances, write_instances, write_table
+from hpunet_jax.inference.volumes import read_for
+from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory of a run, or a model file.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
-_IMAGES = flags.DEFINE_string("images", None, "Image file, or folder of image files.")
+_IMAGES = flags.DEFINE_string("images", None, "Image, volume, DICOM series, or a folder.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", None, "Default: the config's.", lower_bound=1)
 _THRESHOLD = flags.DEFINE_integer(
@@ -38,6 +43,7 @@ _THRESHOLD = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", None, "Of samples and clustering. Default: the config's.")
 _MAX_MEMORY = flags.DEFINE_float("max_memory_gb", 16.0, "Refuse images that need more to sample.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace instances of other settings.")
 flags.mark_flags_as_required(["checkpoint", "images", "out"])
 
 
@@ -57,26 +63,36 @@ def main(_) -> None:
     )
     print(f"{options.num_samples} samples, clustered at a distance of {options.threshold}")
     segmenter = Segmenter(model, options, max_memory=1e9 * _MAX_MEMORY.value)
-    channels = model.network.image_channels
-    for path in tqdm(paths, desc="check", unit="image"):
-        fit_channels(read_image(path), channels)
+    preparation = image_flags.preparation(model.config.get("data"))
+    digest = model.digest()
 
-    tables = {}
-    with tqdm(paths, desc="segment", unit="image") as bar:
-        for path in bar:
-            image = fit_channels(read_image(path), channels)
-            try:
-                memory = segmenter.memory(image.shape[:2])
+    def read(path: pathlib.Path) -> tuple[Slices, dict]:
+        slices = read_for(model, path, preparation)
+        settings = dataclasses.asdict(options)
+        return slices, settings_of("segment", digest, slices, preparation, **settings)
+
+    rows: dict[str, list | None] = {}
+    num_slices = 0
+    for path in tqdm(paths, desc="check", unit="file"):
+        slices, settings = read(path)
+        rows[path.name] = finished_instances(out, name_of(path), settings, _OVERWRITE.value)
+        num_slices += len(slices.array) if rows[path.name] is None else 0
+    if done := sum(found is not None for found in rows.values()):
+        print(f"{done:,} of {len(paths):,} were segmented before")
+    with tqdm(total=num_slices, desc="segment", unit="slice") as bar:
+        for path in paths:
+            if rows[path.name] is None:
+                slices, settings = read(path)
+                try:
+                    memory = segmenter.memory(slices.array.shape[1:3])
+                except ValueError as error:
+                    raise ValueError(f"{path}: {error}") from error
                 bar.set_postfix_str(f"{path.name}, {memory / 1e6:,.0f} MB")
-                result = segmenter(image)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
-            write_labels(out / f"{path.stem}_instances.png", result.instances)
-            with write_aside(out / f"{path.stem}_overlay.png") as aside:
-                Image.fromarray(overlay(image, result.instances)).save(aside)
-            tables[path.name] = result.table
-    write_table(out / "instances.csv", tables)
-    count = sum(len(table.ids) for table in tables.values())
+                rows[path.name] = write_instances(
+                    segmenter, slices, out, name_of(path), settings, on_slice=bar.update
+                )
+    write_table(out / "instances.csv", rows)
+    count = sum(map(len, rows.values()))
     print(f"{count:,} instances in {len(paths):,} images; table: {out / 'instances.csv'}")
 
 

@@ -1,6 +1,6 @@
 """What a trained model makes of some examples, in the paper's pictures (Figs. 2 to 6, 9 to 15)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -87,13 +87,18 @@ def samples_by_scales(
     Returns:
       {which scales: [N, B, H, W] or [N, B, H, W, C]}; "all scales" alone if there is but one.
     """
-    choices = {"all scales": None}
-    if model.num_latent_scales > 1:
-        choices |= {"only the coarsest": [0], "only the finest": [model.num_latent_scales - 1]}
     return {
         name: model.sample(images, num_samples, seed, scales, probabilities)
-        for name, scales in choices.items()
+        for name, scales in scale_choices(model).items()
     }
+
+
+def scale_choices(model: Model) -> dict[str, Sequence[int] | None]:
+    """{name: the latent scales that are sampled} of the rows of a picture like Fig. 3."""
+    choices: dict[str, Sequence[int] | None] = {"all scales": None}
+    if model.num_latent_scales > 1:
+        choices |= {"only the coarsest": [0], "only the finest": [model.num_latent_scales - 1]}
+    return choices
 
 
 def probability_scales_figure(images: np.ndarray, samples: Mapping[str, np.ndarray]) -> Figure:

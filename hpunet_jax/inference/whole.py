@@ -82,6 +82,44 @@ def plan_tiles(size: Sequence[int], multiple: int, greatest: Sequence[int] = TIL
     return Plan((height, width), (tile_height, tile_width), tuple(tiles))
 
 
+class Samples(NamedTuple):
+    """Samples of a whole image.
+
+    Attributes:
+      labels: uint8 (int32 for more than 256 classes) [N, H, W].
+      mean: the samples' mean class probabilities.
+      std: their standard deviation over the samples.
+    """
+
+    labels: Integer[np.ndarray, "N H W"]
+    mean: Float[np.ndarray, "H W C"]
+    std: Float[np.ndarray, "H W C"]
+
+
+def sample_whole(
+    model: Model,
+    image: Shaped[np.ndarray, "H W channels"],
+    num_samples: int,
+    seed: int = 0,
+    image_id: int = 0,
+    *,
+    scales: Sequence[int] | None = None,
+    tile: Sequence[int] = TILE,
+) -> Samples:
+    """The samples of `draw_whole`, with mean and standard deviation of their probabilities."""
+    network = model.network
+    plan, padded, cut = _prepare(network, image, tile)
+    mean = mean_flags(scales, network.num_latent_scales)
+    noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
+    draw = _program(_draw_moments, network, plan, num_samples)
+
+    def of_tile(place: Tile) -> Any:
+        return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
+
+    labels, mean, std = _join(plan, of_tile, (2, 1, 1))
+    return Samples(labels[:, 0, *cut], mean[0, *cut], std[0, *cut])
+
+
 def draw_whole(
     model: Model,
     image: Shaped[np.ndarray, "H W channels"],
@@ -297,6 +335,24 @@ def _draw(network, num_samples, params, image, noise):
     samples = jnp.arange(num_samples), noise
     (total, first), labels = jax.lax.scan(one, (empty, empty), samples)
     return labels, total / num_samples, first
+
+
+def _draw_moments(network, num_samples, params, image, noise):
+    features = network.encode(params, image)
+
+    def one(carry, sample):  # Welford's mean and sum of squared deviations, which do not cancel
+        mean, squares = carry
+        index, noise = sample
+        logits = network.sample(params, features, None, noise=noise).logits
+        probabilities = jax.nn.softmax(logits)
+        off = probabilities - mean
+        mean = mean + off / (index + 1)
+        return (mean, squares + off * (probabilities - mean)), programs.most_probable(logits)
+
+    empty = jnp.zeros((*image.shape[:3], network.num_classes))
+    samples = jnp.arange(num_samples), noise
+    (mean, squares), labels = jax.lax.scan(one, (empty, empty), samples)
+    return labels, mean, jnp.sqrt(squares / num_samples)
 
 
 def _reconstruct(network, params, image, labels):

@@ -9,6 +9,8 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+import SimpleITK as sitk
+import tifffile
 from PIL import Image
 
 from hpunet_jax.checkpoints import Checkpoints
@@ -20,8 +22,13 @@ from hpunet_jax.inference.segment import (
     SegmentOptions,
     instances_from_samples,
 )
+from hpunet_jax.inference.segment_files import on_grid
 from hpunet_jax.instances import clean_up, hamming_cluster
-from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.instances.scores import (
+    InstanceTable,
+    foreground_probability,
+    instance_scores,
+)
 from hpunet_jax.io import read_labels
 from hpunet_jax.networks import build_network
 
@@ -189,11 +196,13 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     images.mkdir()
     Image.fromarray(image[..., 0]).save(images / "one.png")
     Image.fromarray(image[:8, :8, 0]).save(images / "two.tif")
+    pages = np.stack([image[::-1, :, 0], image[..., 0]])
+    tifffile.imwrite(images / "stack.tif", pages, photometric="minisblack")
     (images / "Thumbs.db").touch()
     arguments = f"--checkpoint={tmp_path / 'run'}", f"--images={images}", f"--out={out}"
     done = run_program(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "in 2 images" in done.stdout
+    assert "in 3 images" in done.stdout
 
     expected = segmenter(image)
     with Image.open(out / "one_instances.png") as written:
@@ -201,7 +210,13 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
         np.testing.assert_array_equal(np.array(written), expected.instances)
     with (out / "instances.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["image"] for row in rows} == {"one.png", "two.tif"}
+    assert {row["image"] for row in rows} == {"one.png", "two.tif", "stack.tif"}
+    stack = tifffile.imread(out / "stack_instances.tif")
+    np.testing.assert_array_equal(stack[1], expected.instances)  # numbered slice by slice
+    of_stack = [row for row in rows if (row["image"], row["slice"]) == ("stack.tif", "1")]
+    assert [int(row["instance"]) for row in of_stack] == expected.table.ids.tolist()
+    assert tifffile.imread(out / "stack_overlay.tif").shape[0] == 2
+    assert not list(out.glob(".*"))
     of_one = [row for row in rows if row["image"] == "one.png"]
     assert [int(row["instance"]) for row in of_one] == expected.table.ids.tolist()
     assert [int(row["area"]) for row in of_one] == expected.table.areas.tolist()
@@ -215,7 +230,9 @@ def test_the_program_writes_maps_overlays_and_the_table(tmp_path, model, segment
     refused = run_program(*arguments[:2], f"--out={images}")
     assert refused.returncode == 1
     assert f"{images} is where {images} is read from" in refused.stderr
-    assert sorted(path.name for path in images.iterdir()) == ["Thumbs.db", "one.png", "two.tif"]
+    assert sorted(path.name for path in images.iterdir()) == [
+        *("Thumbs.db", "one.png", "stack.tif", "two.tif")
+    ]
 
     (images / "zz.png").write_bytes(b"damaged")
     again = run_program(*arguments[:2], f"--out={tmp_path / 'other'}")
@@ -230,6 +247,9 @@ def test_sample_takes_any_size_and_suffix_and_never_writes_among_the_images(tmp_
     images, out = tmp_path / "images", tmp_path / "out"
     images.mkdir()
     Image.fromarray(image[..., 0]).save(images / "one.PNG")
+    volume = sitk.GetImageFromArray(np.stack([image[..., 0], image[::-1, :, 0]]))
+    volume.SetOrigin((3, 4, 5))
+    sitk.WriteImage(volume, str(images / "scan.nii.gz"))
     (images / "._one.png").write_bytes(b"a Mac's")
     (images / "notes.txt").touch()
     arguments = f"--workdir={tmp_path / 'run'}", f"--images={images}"
@@ -243,4 +263,25 @@ def test_sample_takes_any_size_and_suffix_and_never_writes_among_the_images(tmp_
     expected = model.sample(padded[None], 4)[:, 0, *inside]
     written = [read_labels(out / f"one/sample_{number:02d}.png").array for number in range(4)]
     np.testing.assert_array_equal(written, expected)
-    assert sorted(path.name for path in images.iterdir()) == ["._one.png", "notes.txt", "one.PNG"]
+    written = sitk.ReadImage(str(out / "scan" / "sample_02.nii.gz"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(written)[0], expected[2])
+    assert written.GetOrigin() == (3, 4, 5)
+    assert {path.suffix for path in (out / "scan").iterdir()} == {".gz", ".json", ".png"}
+    names = ["._one.png", "notes.txt", "one.PNG", "scan.nii.gz"]
+    assert sorted(path.name for path in images.iterdir()) == names
+
+
+def test_instances_on_another_grid_keep_their_numbers_and_get_its_areas():
+    instances = np.zeros((4, 4), np.uint16)
+    instances[:2, :2], instances[2:, 2:], instances[0, 3] = 1, 2, 3
+    table = InstanceTable(
+        np.array([1, 2, 3]), np.array([4, 4, 1]), np.zeros((3, 4), int), np.ones(3), np.ones(3)
+    )
+    fine, on_fine = on_grid(instances, table, (8, 4))
+    np.testing.assert_array_equal(fine, np.repeat(instances, 2, axis=0))
+    assert on_fine.areas.tolist() == [8, 8, 2]
+    assert on_fine.boxes.tolist() == [[0, 0, 2, 4], [2, 4, 2, 4], [3, 0, 1, 2]]
+    coarse, on_coarse = on_grid(instances, table, (2, 2))
+    assert coarse.shape == (2, 2)
+    assert set(on_coarse.ids.tolist()) == set(np.unique(coarse)) - {0}
+    assert on_grid(instances, table, (4, 4))[1] is table
