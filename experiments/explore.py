@@ -16,17 +16,19 @@ import uvicorn
 from absl import flags
 
 import hpunet_jax
-from experiments import program
+from experiments import image_flags, program
 from hpunet_jax.app.explorer import Explorer
-from hpunet_jax.app.pictures import Picture, Pictures, example_picture
+from hpunet_jax.app.pictures import Picture, Pictures, example_picture, file_pictures
 from hpunet_jax.app.server import LOCAL, build_app
 from hpunet_jax.folders import check_local
-from hpunet_jax.io import check_apart, find_images, fit_channels, read_image
+from hpunet_jax.io import check_apart, find_images
 from hpunet_jax.tasks.crop import centre_crop
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory or model file.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
-_IMAGES = flags.DEFINE_string("images", None, "An image or a folder; default: the model's data.")
+_IMAGES = flags.DEFINE_string(
+    "images", None, "Image, volume, DICOM series, or a folder; default: test images."
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _OUT = flags.DEFINE_string("out", "explored", "Folder for what is saved.")
 _COUNT = flags.DEFINE_integer("count", 100, "Test images, spread over the split.", lower_bound=1)
@@ -47,17 +49,10 @@ def main(_: Sequence[str]) -> None:
 
 
 def of_files(model: hpunet_jax.Model) -> Pictures:
-    """The image files of --images."""
+    """The image files, volumes and DICOM series of --images."""
     check_apart(_OUT.value, _IMAGES.value)
     paths = find_images(_IMAGES.value).images
-    channels = model.network.image_channels
-
-    def opened(number: int, _: int) -> Picture:
-        path = paths[number]
-        pixels = fit_channels(read_image(path), channels)
-        return Picture(path.stem, pixels, source=str(path.resolve()))
-
-    return Pictures([path.name for path in paths], opened)
+    return file_pictures(model, paths, image_flags.preparation(model.config.get("data")))
 
 
 def of_data_set(model: hpunet_jax.Model) -> Pictures:

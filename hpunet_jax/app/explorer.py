@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet_jax.app import arrays, saving
-from hpunet_jax.app.pictures import PRESETS, Picture, Pictures
+from hpunet_jax.app.pictures import Picture, Pictures
 from hpunet_jax.inference.case import Case
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
@@ -73,16 +73,14 @@ class Explorer:
             {"name": g.name, "labels": arrays.to_json(np.where(g.labels == 255, 0, g.labels))}
             for g in picture.graders
         ]
-        window = picture.window
-        presets = {"whole range": window, **(PRESETS if picture.hounsfield else {})}
         return {
             "id": _integer(request, "image"),
             "name": picture.name,
             "slice": picture.slice,
             "slices": picture.slices,
             "spacing": picture.spacing,
-            "window": window,
-            "presets": presets,
+            "window": picture.window,
+            "presets": picture.presets,
             "pixels": arrays.to_json(picture.pixels),
             "graders": graders,
             "scales": [list(shape) for shape in opened.case.latent_shapes],
@@ -181,7 +179,14 @@ class Explorer:
             "latents": arrays.noise_to_json(latents),
             "latent_shapes": [list(shape) for shape in opened.case.latent_shapes],
         }
-        name, files = saving.save(folder, self._saved_name(opened), labels, record)
+        name, files = saving.save(
+            folder,
+            self._saved_name(opened),
+            labels,
+            record,
+            volume=opened.picture.volume,
+            number=opened.picture.slice,
+        )
         return {"name": name, "files": [str(file) for file in files]}
 
     def saved(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """What the page shows: images of a folder, or test images of the model's data set with graders."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.volumes import read_for
+from hpunet_jax.io import Preparation, Slices, Volume, name_of
 
 PRESETS = {
     "lung": (-1000.0, 400.0),
@@ -36,7 +41,11 @@ class Picture(NamedTuple):
       slice: its number in the volume, from 0.
       slices: number of slices; 1 for a plain image.
       source: file or data set that it was read from.
-      hounsfield: whether its values are those of CT, for which there are presets.
+      ends: the values in the file's units that became 0 and the type's greatest; None: it was
+        stored so.
+      hounsfield: whether these units are those of CT, for which there are presets.
+      volume: the volume that it is a slice of, into whose geometry masks are saved; None of a
+        plain image.
     """
 
     name: str
@@ -46,12 +55,25 @@ class Picture(NamedTuple):
     slice: int = 0
     slices: int = 1
     source: str = ""
+    ends: tuple[float, float] | None = None
     hounsfield: bool = False
+    volume: Volume | None = None
 
     @property
     def window(self) -> tuple[float, float]:
         """The range of values that is shown at first: that of the type."""
         return 0.0, float(np.iinfo(self.pixels.dtype).max)
+
+    @property
+    def presets(self) -> dict[str, tuple[float, float]]:
+        """Ranges of values by name: the whole, and of CT the usual windows."""
+        presets = {"whole range": self.window}
+        if self.hounsfield and self.ends:
+            low, high = self.ends
+            scale = self.window[1] / (high - low)
+            for name, window in PRESETS.items():
+                presets[name] = ((window[0] - low) * scale, (window[1] - low) * scale)
+        return presets
 
 
 class Pictures(NamedTuple):
@@ -87,6 +109,50 @@ def example_picture(example: dict[str, Any], name: str, source: str) -> Picture:
     return Picture(name, np.asarray(example["image"]), graders, source=source)
 
 
-def file_name(path: str | os.PathLike[str]) -> str:
-    """The last part of a path without its suffix: saved files are named after it."""
-    return os.path.splitext(os.path.basename(os.fspath(path)))[0]
+def file_pictures(
+    model: Model, paths: Sequence[str | os.PathLike[str]], preparation: Preparation
+) -> Pictures:
+    """Images, and slices of volumes and DICOM series; those read last are kept.
+
+    Args:
+      model: the model that they are for.
+      paths: the files and series.
+      preparation: window and spacing.
+    """
+    read = functools.lru_cache(maxsize=2)(
+        lambda number: read_for(model, paths[number], preparation)
+    )
+
+    def opened(number: int, slice_number: int) -> Picture:
+        return slice_picture(read(number), slice_number, name_of(paths[number]), preparation)
+
+    return Pictures([os.path.basename(os.path.abspath(path)) for path in paths], opened)
+
+
+def slice_picture(slices: Slices, number: int, name: str, preparation: Preparation) -> Picture:
+    """One slice as a picture.
+
+    Args:
+      slices: the slices, as of `read_for`.
+      number: the slice's.
+      name: the picture's name.
+      preparation: window and spacing.
+
+    Raises:
+      ValueError: if there is no such slice.
+    """
+    count = len(slices.array)
+    if not 0 <= number < count:
+        raise ValueError(f"`slice` is {number}, but {name} has slices 0 to {count - 1}.")
+    spacing = preparation.spacing or slices.spacing
+    return Picture(
+        name,
+        slices.array[number],
+        spacing=(spacing[0], spacing[1]) if spacing else None,
+        slice=number,
+        slices=count,
+        source=os.path.abspath(slices.source),
+        ends=slices.ends,
+        hounsfield=slices.volume is not None and slices.values[0] < -500,  # air
+        volume=slices.volume,
+    )

@@ -11,25 +11,36 @@ from typing import Any
 import numpy as np
 
 from hpunet_jax.files import write_aside
-from hpunet_jax.io import write_labels
+from hpunet_jax.io import Volume, resize_labels, result_suffix, write_labels, write_volume
 
 FORMAT = "hpunet_jax explored segmentation 1"
 NOTE = "Research software, not for clinical use."
 
 
 def save(
-    folder: str | os.PathLike[str], name: str, labels: np.ndarray, record: Mapping[str, Any]
+    folder: str | os.PathLike[str],
+    name: str,
+    labels: np.ndarray,
+    record: Mapping[str, Any],
+    volume: Volume | None = None,
+    number: int = 0,
 ) -> tuple[str, list[pathlib.Path]]:
     """Writes a label map and its record under a name that is not taken.
+
+    Of a slice of a volume it also writes a volume in the format and geometry of the source, a DICOM
+    segmentation of a DICOM series, in which this slice alone has labels.
 
     Args:
       folder: where to; created if missing.
       name: the picture's name; what cannot stand in a file name becomes "_".
       labels: uint8 [H, W].
       record: what the label map was made from, as JSON values.
+      volume: the volume that it is a slice of.
+      number: the slice's.
 
     Returns:
-      The name that was chosen, and the files: <name>_<number>.png and .json.
+      The name that was chosen, and the files: <name>_<number>.png and .json, and perhaps that of
+      the volume.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +48,10 @@ def save(
     try:
         picture = reserved.with_name(f"{chosen}.png")
         write_labels(picture, np.asarray(labels, np.uint8))
+        files = [picture, reserved]
+        if volume is not None:
+            files.append(reserved.with_name(chosen + result_suffix(volume)))
+            _write_slice(files[-1], labels, volume, number)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         whole = {"format": FORMAT, "note": NOTE, "time": now, "labels": picture.name, **record}
         with write_aside(reserved) as aside:
@@ -44,7 +59,14 @@ def save(
     except BaseException:
         reserved.unlink(missing_ok=True)
         raise
-    return chosen, [picture, reserved]
+    return chosen, files
+
+
+def _write_slice(path: pathlib.Path, labels: np.ndarray, volume: Volume, number: int) -> None:
+    """Writes a volume of zeros but for one slice, on the volume's own pixels."""
+    whole = np.zeros(volume.array.shape, np.uint8)
+    whole[number] = resize_labels(np.asarray(labels, np.uint8)[None], whole.shape[1:])[0]
+    write_volume(path, whole, volume)
 
 
 def saved(folder: str | os.PathLike[str], name: str) -> list[str]:

@@ -1,0 +1,53 @@
+"""Volumes on the page: slices, windows, and masks saved in place."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from hpunet_jax.app.explorer import Explorer
+from hpunet_jax.app.pictures import file_pictures
+from hpunet_jax.io import Preparation, read_volume
+
+CT = np.random.default_rng(0).integers(-1000, 1000, (3, 13, 9)).astype(np.int16)
+
+
+@pytest.fixture
+def volumes(model, tmp_path):
+    image = sitk.GetImageFromArray(CT)
+    image.SetSpacing((1.0, 0.5, 3.0))
+    image.SetOrigin((-10.0, 20.5, 30.25))
+    sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
+    preparation = Preparation(window=(-1000, 400), spacing=(0.5, 0.5))
+    pictures = file_pictures(model, [tmp_path / "ct.nii.gz"], preparation)
+    return Explorer(model, "tiny", pictures, str(tmp_path / "out"), max_cases=2)
+
+
+def test_slices_of_a_volume_are_opened_with_windows_in_its_units(volumes):
+    assert volumes.info()["images"] == ["ct.nii.gz"]
+    opened = volumes.image({"image": 0, "slice": 2})
+    assert (opened["slice"], opened["slices"], opened["name"]) == (2, 3, "ct")
+    assert opened["spacing"] == (0.5, 0.5)
+    assert opened["presets"]["lung"] == (0, 65535)  # -1000 to 400, as it was prepared
+    low, high = opened["presets"]["mediastinum"]
+    assert (round(low / 65535 * 1400 - 1000), round(high / 65535 * 1400 - 1000)) == (-160, 240)
+    with pytest.raises(ValueError, match="`slice` is 3, but ct has slices 0 to 2"):
+        volumes.image({"image": 0, "slice": 3})
+
+
+def test_a_mask_is_saved_in_place_of_its_slice(volumes, tmp_path):
+    opened = volumes.image({"image": 0, "slice": 1})
+    noise = volumes.hypotheses({"image": 0, "slice": 1})["hypotheses"][0]["noise"]
+    saved = volumes.save({"image": 0, "slice": 1, "noise": noise})
+    assert [file.rsplit("/", 1)[1] for file in saved["files"]] == [
+        f"ct_slice1_001{suffix}" for suffix in (".png", ".json", ".nii.gz")
+    ]
+    written = read_volume(tmp_path / "out" / "ct_slice1_001.nii.gz")
+    original = read_volume(tmp_path / "ct.nii.gz")
+    assert written.array.shape == CT.shape
+    assert (written.spacing, written.origin) == (original.spacing, original.origin)
+    assert not written.array[[0, 2]].any()
+    shown = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "ct_slice1_001.png")))
+    assert shown.shape == (13, 18)
+    left, right = shown[:, ::2], shown[:, 1::2]
+    assert ((written.array[1] == left) | (written.array[1] == right)).all()
+    assert opened["slices"] == 3
