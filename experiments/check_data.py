@@ -18,6 +18,7 @@ from experiments import preparation_flags, program
 from hpunet_jax.files import write_aside
 from hpunet_jax.io import check_apart
 
+flags.adopt_module_key_flags(preparation_flags)
 _DIR = flags.DEFINE_string("dir", None, "Folder with train, val and test.")
 _SIZE = flags.DEFINE_list("size", None, "Height,width that images are cropped or padded to.")
 _BITS = flags.DEFINE_integer("bits", None, "Bits that all images must have, 8 or 16.")

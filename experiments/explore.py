@@ -16,7 +16,7 @@ import uvicorn
 from absl import flags
 
 import hpunet_jax
-from experiments import image_flags, program
+from experiments import preparation_flags, program
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Picture, Pictures, example_picture, file_pictures
 from hpunet_jax.app.server import LOCAL, build_app
@@ -24,6 +24,7 @@ from hpunet_jax.folders import check_local
 from hpunet_jax.io import check_apart, find_images
 from hpunet_jax.tasks.crop import centre_crop
 
+flags.adopt_module_key_flags(preparation_flags)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory or model file.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _IMAGES = flags.DEFINE_string(
@@ -52,7 +53,7 @@ def of_files(model: hpunet_jax.Model) -> Pictures:
     """The image files, volumes and DICOM series of --images."""
     check_apart(_OUT.value, _IMAGES.value)
     paths = find_images(_IMAGES.value).images
-    return file_pictures(model, paths, image_flags.preparation(model.config.get("data")))
+    return file_pictures(model, paths, preparation_flags.preparation(model.config.get("data")))
 
 
 def of_data_set(model: hpunet_jax.Model) -> Pictures:

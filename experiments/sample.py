@@ -24,7 +24,7 @@ from absl import flags
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import image_flags, program
+from experiments import preparation_flags, program
 from hpunet_jax.buckets import AnyPath, is_bucket, place
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
@@ -36,6 +36,7 @@ from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.inference.whole import TILE, sample_whole
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
+flags.adopt_module_key_flags(preparation_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
@@ -87,7 +88,7 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) ->
         print(listing.note())
     tile = model.config.get("evaluation", {}).get("tile", TILE)
     options = {"num_samples": num_samples(model), "seed": _SEED.value, "tile": tuple(tile)}
-    preparation = image_flags.preparation(model.config.get("data"))
+    preparation = preparation_flags.preparation(model.config.get("data"))
     digest = model.digest()
 
     def read(path: pathlib.Path) -> tuple[Slices, dict]:

@@ -23,7 +23,7 @@ from absl import flags
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import image_flags, program
+from experiments import preparation_flags, program
 from hpunet_jax.buckets import place
 from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
@@ -31,6 +31,7 @@ from hpunet_jax.inference.segment_files import finished_instances, write_instanc
 from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
+flags.adopt_module_key_flags(preparation_flags)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory of a run, or a model file.")
 _STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _IMAGES = flags.DEFINE_string("images", None, "Image, volume, DICOM series, or a folder.")
@@ -63,7 +64,7 @@ def main(_) -> None:
     )
     print(f"{options.num_samples} samples, clustered at a distance of {options.threshold}")
     segmenter = Segmenter(model, options, max_memory=1e9 * _MAX_MEMORY.value)
-    preparation = image_flags.preparation(model.config.get("data"))
+    preparation = preparation_flags.preparation(model.config.get("data"))
     digest = model.digest()
 
     def read(path: pathlib.Path) -> tuple[Slices, dict]:

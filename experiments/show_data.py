@@ -18,6 +18,7 @@ from hpunet_jax.figures import annotations_figure, save_figure
 from hpunet_jax.figures.catalogue import spread_over
 from hpunet_jax.io import check_apart, find_images, read_slices
 
+flags.adopt_module_key_flags(preparation_flags)
 _NAME = flags.DEFINE_string("name", None, "The data set, e.g. lidc_phantom.")
 _IMAGES = flags.DEFINE_string("images", None, "Instead: image, volume, DICOM series, or a folder.")
 _DATA_DIR = flags.DEFINE_string(

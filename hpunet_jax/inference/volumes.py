@@ -99,9 +99,9 @@ def read_for(model: Model, path: str | os.PathLike[str], preparation: Preparatio
     if slices.spacing and not preparation.spacing and not are_square(slices.spacing):
         down, across = slices.spacing
         raise ValueError(
-            f"{slices.source} has pixels of {down:g}x{across:g} mm, which are not square: choose "
-            f"the spacing of the images that the model was trained on, as in --spacing={down:g},"
-            f"{down:g} (data.spacing in a config)."
+            f"{slices.source} has pixels of {down:g}x{across:g} mm, which are not square: give the "
+            f"spacing of the images that the model was trained on, as --spacing={down:g},{down:g} "
+            f"(data.spacing of a config), or --spacing={down:g},{across:g} to keep them."
         )
     pixels = fit_channels(slices, model.network.image_channels)
     return dataclasses.replace(slices, array=pixels)
