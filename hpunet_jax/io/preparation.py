@@ -171,7 +171,8 @@ class Preparation:
             raise WindowNeeded(
                 f"{source} has {values.dtype} values, from {values.min(initial=0):g} to "
                 f"{values.max(initial=0):g}: say which of them become black and white, with "
-                "data.window=(low, high) in the file's units or data.percentiles=(1, 99)."
+                "data.window=(low, high) in the file's units or data.percentiles=(1, 99), which "
+                "programs that read files take as --window=low,high and --percentiles=1,99."
             )
         return None
 
