@@ -1,6 +1,7 @@
 """Saved segmentations: a label map, and a JSON file from which it can be made again."""
 
 import datetime
+import glob
 import json
 import os
 import pathlib
@@ -45,10 +46,10 @@ def save(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     chosen, reserved = _reserve(folder, re.sub(r"[^\w.-]", "_", name) or "image")
+    picture = reserved.with_name(f"{chosen}.png")
+    files = [picture, reserved]
     try:
-        picture = reserved.with_name(f"{chosen}.png")
         write_labels(picture, np.asarray(labels, np.uint8))
-        files = [picture, reserved]
         if volume is not None:
             files.append(reserved.with_name(chosen + result_suffix(volume)))
             _write_slice(files[-1], labels, volume, number)
@@ -57,7 +58,8 @@ def save(
         with write_aside(reserved) as aside:
             aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     except BaseException:
-        reserved.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
         raise
     return chosen, files
 
@@ -101,7 +103,7 @@ def _reserve(folder: pathlib.Path, stem: str) -> tuple[str, pathlib.Path]:
     number = 1
     while True:
         chosen = f"{stem}_{number:03d}"
-        if not (folder / f"{chosen}.png").exists():
+        if not any(folder.glob(f"{glob.escape(chosen)}.*")):
             try:
                 (folder / f"{chosen}.json").open("x").close()
             except FileExistsError:
