@@ -2,53 +2,21 @@
 
     python -m benchmarks.allocation
 
-Times the jitted step of configs/demo.py on random examples, each way in a process of its own,
-alternately, and prints medians, page faults, and the ratio. It matters on CPUs with glibc only.
+Times the step of a config on random examples, with freed memory kept and returned, compiled in the
+process and loaded from a folder of compiled programs: compiling leaves fragments in the memory that
+is kept. Each way is a process of its own; they are asked in turns. It matters on CPUs with glibc
+only.
 """
 
 import argparse
-import json
-import resource
-import statistics
-import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Sequence
 
-_WAYS = ("kept", "returned")
+from benchmarks.side_by_side import Measured, measure, ratio
+from hpunet_jax.evaluation.text_table import markdown
 
-
-def measure(keep: bool, steps: int) -> dict[str, float]:
-    """Milliseconds and page faults of a training step in this process."""
-    from hpunet_jax.memory import keep_freed_memory
-
-    if keep:
-        keep_freed_memory()
-    import jax
-    import numpy as np
-
-    from configs import demo
-    from hpunet_jax.training import mesh, set_up
-
-    config = demo.get_config()
-    setup = set_up(config)
-    state = setup.init_state(jax.random.key(0))
-    rng = np.random.default_rng(0)
-    shape = (config.training.batch_size, 180, 180)
-    examples = {
-        "image": rng.integers(0, 256, (*shape, 1), np.uint8),
-        "masks": rng.integers(0, 2, (*shape, 4), np.uint8),
-    }
-    seconds = []
-    for i in range(steps + 2):
-        if i == 2:  # the first compiles, the second finds its memory
-            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        start = time.perf_counter()
-        state, metrics = setup.step(state, mesh.to_devices(setup.mesh, examples))
-        jax.block_until_ready(metrics)
-        seconds.append(time.perf_counter() - start)
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-    return {"ms": 1e3 * statistics.median(seconds[2:]), "faults": faults / steps}
+HEAD = ("freed memory is", "the step is", "median ms", "over the last", "page faults", "waits")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,27 +26,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
       arguments: the command line; None takes that of the process.
     """
     parser = argparse.ArgumentParser(description="Measures what keeping freed memory gains.")
-    parser.add_argument("--steps", type=int, default=20, help="steps to time, each time")
-    parser.add_argument("--rounds", type=int, default=2, help="processes for each way")
-    parser.add_argument("--way", choices=_WAYS, help="only this way, in this process; prints JSON")
+    parser.add_argument("--config", default="demo")
+    parser.add_argument("--batch_size", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=20, help="times that each is asked")
     flags = parser.parse_args(arguments)
-    if flags.way:
-        print(json.dumps(measure(flags.way == "kept", flags.steps)))
-        return
-    results: dict[str, list[dict[str, float]]] = {way: [] for way in _WAYS}
-    for _ in range(flags.rounds):
-        for way in _WAYS:
-            command = [sys.executable, "-m", "benchmarks.allocation", f"--way={way}"]
-            command.append(f"--steps={flags.steps}")
-            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            results[way].append(json.loads(output.splitlines()[-1]))
-    print("| freed memory is | ms per step | page faults per step |\n|---|--:|--:|")
-    median = {}
-    for way in _WAYS:
-        median[way] = statistics.median(result["ms"] for result in results[way])
-        faults = statistics.median(result["faults"] for result in results[way])
-        print(f"| {way} | {median[way]:.0f} | {faults:,.0f} |")
-    print(f"\nratio: {median['returned'] / median['kept']:.2f}")
+    worker = [sys.executable, "-m", "benchmarks.own_worker", flags.config]
+    worker.append(f"--batch_size={flags.batch_size}")
+    with tempfile.TemporaryDirectory() as cache:
+        ways = {
+            ("returned", "compiled"): ["--return_memory"],
+            ("kept", "compiled"): [f"--cache={cache}"],
+            ("returned", "loaded"): ["--return_memory", f"--cache={cache}"],
+            ("kept", "loaded"): [f"--cache={cache}"],
+        }
+        commands = {" ".join(way): [*worker, *options] for way, options in ways.items()}
+        found = measure(commands, flags.rounds)
+    rows: list[Sequence[str]] = [HEAD]
+    for way, one in zip(ways, found.values(), strict=True):
+        if not isinstance(one, Measured):
+            sys.exit(f"{' '.join(way)}: {one}")
+        last = found["kept loaded"]
+        assert isinstance(last, Measured)
+        steps = len(one.seconds)
+        per_step = (f"{one.page_faults / steps:,.0f}", f"{one.waits / steps:,.0f}")
+        rows.append((*way, f"{1e3 * one.median:.1f}", f"{ratio(one, last):.2f}", *per_step))
+    print(markdown(rows, left=2))
 
 
 if __name__ == "__main__":

@@ -93,3 +93,11 @@ def test_the_installed_command_samples_with_the_shipped_model(installed, tmp_pat
     labels = np.asarray(Image.open(tmp_path / "out" / "a" / "sample_01.png"))
     assert labels.shape == (64, 64)
     assert (tmp_path / "out" / "a" / "scales.png").exists()
+
+
+def test_importing_the_package_loads_nothing_that_a_model_file_does_not_need():
+    """What it takes is mostly JAX; readers of files, Orbax and SciPy's parts come when used."""
+    command = [sys.executable, "-c", "import sys, hpunet_jax; print(*sys.modules)"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"SimpleITK", "h5py", "matplotlib", "orbax", "scipy.ndimage", "tensorflow"}
+    assert not heavy & set(found)

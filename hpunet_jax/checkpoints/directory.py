@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-import orbax.checkpoint as ocp
+from etils import epy
 from jax.experimental import multihost_utils
 
 from hpunet_jax.buckets import AnyPath, place
@@ -26,6 +26,9 @@ from hpunet_jax.checkpoints.stage import Stage
 from hpunet_jax.config import check_config, from_json, to_json
 from hpunet_jax.files import write_aside
 from hpunet_jax.folders import check_no_pattern
+
+with epy.lazy_imports():  # a model file needs none of it
+    import orbax.checkpoint as ocp
 
 FOLDER = "checkpoints"
 _SEALED = "sealed.txt"
@@ -165,7 +168,7 @@ class Checkpoints:
         return self._restore_like(like, step, "training")
 
     @property
-    def _manager(self) -> ocp.CheckpointManager:
+    def _manager(self) -> "ocp.CheckpointManager":
         if self._open is None:
             options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False)
             if self._stage is not None:  # each process has a folder of its own

@@ -10,7 +10,6 @@ from hpunet_jax.augmentation import Augmentation, Extrapolation
 from hpunet_jax.config.schema import NETWORKS, OPTIONAL_SECTIONS, schema, section_names
 from hpunet_jax.config.serialization import flatten
 from hpunet_jax.fields import REQUIRED, Field, Section
-from hpunet_jax.io import Preparation
 from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.tasks.targets import stochastic_classes
 
@@ -200,6 +199,8 @@ def _size(config: Section, values: Mapping[str, Any]) -> None:
 
 
 def _preparation(config: Section, values: Mapping[str, Any]) -> None:
+    from hpunet_jax.io import Preparation  # readers of all kinds of files: slow to import
+
     Preparation.from_config(config["data"])
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
+import scipy  # its parts load when they are used
 from jaxtyping import Array, Float, Integer
 
 from hpunet_jax.inference.programs import CHUNK, program, sample_keys

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts load when they are used
 from jaxtyping import Float, Integer
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 
 from hpunet_jax.metrics.iou import pairwise_iou
 
@@ -127,6 +126,7 @@ def group_samples(
     rest = np.flatnonzero(~empty)
     if len(rest) < 2:
         return groups + ([rest] if len(rest) else [])
+    hierarchy, squareform = scipy.cluster.hierarchy, scipy.spatial.distance.squareform
     tree = hierarchy.average(squareform(distances[np.ix_(rest, rest)], checks=False))
     numbers = hierarchy.fcluster(tree, distinct, "distance")
     if numbers.max() > at_most - len(groups):

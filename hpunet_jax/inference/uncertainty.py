@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
+import scipy  # its parts load when they are used
 from jaxtyping import Float
 
 from hpunet_jax.inference.hypotheses import iou_distances

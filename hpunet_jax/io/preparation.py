@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, no_type_check
 
 import numpy as np
-import scipy.ndimage
+import scipy  # its parts load when they are used
 from jaxtyping import Float32, Num, Shaped
 
 _FULL = 65_535  # what a window's upper end becomes
