@@ -26,7 +26,7 @@ from experiments import program
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
-from hpunet_jax.evaluation.per_image import write_image_scores
+from hpunet_jax.evaluation.per_image import image_scores, write_image_scores
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import ROWS, markdown_table, results_table
 from hpunet_jax.evaluation.results import origin, result_name
@@ -63,7 +63,7 @@ def main(_) -> None:
     ):
         with write_aside(folder / (name + suffix)) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
-    write_image_scores(folder / f"{name}.csv", scores)
+    write_image_scores(folder / f"{name}.csv", image_scores(scores))
     if scores.levels:
         curves = {ROWS[row]: reliability(levels) for row, levels in scores.levels.items()}
         save_figure(reliability_figure(curves), folder / f"{name}_reliability.png")

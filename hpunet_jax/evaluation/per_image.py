@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,32 +20,34 @@ def image_scores(scores: Scores, row: str = "model") -> dict[str, np.ndarray]:
 
     Returns:
       {metric: float64 [images]}, the row's metrics and, if there are graders, the image's own
-      calibration errors, whose mean is not that of the data set.
+      calibration errors, whose mean is not that of the data set, and whether every grader marked
+      it, 0 or 1.
     """
     found = dict(scores.rows[row])
     if row in scores.levels:
         levels = scores.levels[row]
         found["expected_calibration_error"] = expected_calibration_error(levels)
         found["adaptive_calibration_error"] = adaptive_calibration_error(levels)
+    if scores.subset_b is not None:
+        found["subset_b"] = scores.subset_b.astype(np.float64)
     return found
 
 
 def write_image_scores(
-    path: str | os.PathLike[str], scores: Scores, names: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    columns: Mapping[str, np.ndarray],
+    names: Sequence[str] | None = None,
 ) -> None:
-    """Writes the model's scores of each image as CSV; a cell is empty where there is no score.
+    """Writes scores of each image as CSV; a cell is empty where there is no score.
 
     Args:
       path: the file.
-      scores: the scores.
+      columns: {metric: float64 [images]}.
       names: the images' names; None numbers them from 0.
     """
-    columns = image_scores(scores)
-    if scores.subset_b is not None:
-        columns["subset_b"] = scores.subset_b.astype(int)
-    if names is None:
-        names = [str(number) for number in range(scores.num_images)]
     rows = np.stack(list(columns.values()), axis=1)
+    if names is None:
+        names = [str(number) for number in range(len(rows))]
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", *columns])

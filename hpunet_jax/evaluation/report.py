@@ -30,6 +30,7 @@ _METRICS = {
     "brier": "Brier ↓",
     "uncertainty_correlation": "NCC ↑",
     "confidence": "confidence",
+    "subset_b": "subset B",
     "expected_calibration_error": "ECE ↓",
     "adaptive_calibration_error": "adaptive ECE ↓",
     "risk_coverage_area": "AURC ↓",
@@ -74,12 +75,20 @@ def results_table(results: Mapping[str, Any]) -> str:
     Returns:
       Several lines, without a final line break.
     """
-    parts = []
-    for caption, rows in _sections(results):
-        metrics = _metrics_of(rows)
-        parts.append(_rows_of(caption, rows, metrics))
-    parts += _further_tables(results)
-    return "\n\n".join([*map(aligned, parts), _note(results)])
+    return "\n\n".join([*map(aligned, tables(results)), note(results)])
+
+
+def tables(results: Mapping[str, Any]) -> list[list[list[str]]]:
+    """The cells of all tables, for every form they are shown in.
+
+    Args:
+      results: as for `results_table`.
+
+    Returns:
+      The rows of each table, the header first: all images, subset B, further scores, by class.
+    """
+    first = [_rows_of(caption, rows, _metrics_of(rows)) for caption, rows in _sections(results)]
+    return first + _further_tables(results)
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
@@ -105,12 +114,12 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     for row in sections[0][1]:
         cells = (_cells(rows.get(row, {}), [name])[0] for name, rows, _ in columns)
         lines.append([_row_label(row), *cells])
-    tables = [markdown(lines), *map(markdown, _further_tables(results))]
+    parts = [markdown(lines), *map(markdown, _further_tables(results))]
     counts = results["counts"]
     images = f"{counts['images']:,} images"
     if "subset_b" in counts:
         images += f", {counts['subset_b']:,} in subset B (all graders marked it)"
-    return "\n\n".join([*tables, f"{images}; {_note(results)}"])
+    return "\n\n".join([*parts, f"{images}; {note(results)}"])
 
 
 def _sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -192,7 +201,8 @@ def _cells(values: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> l
     return [cell(metric) for metric in metrics]
 
 
-def _note(results: Mapping[str, Any]) -> str:
+def note(results: Mapping[str, Any]) -> str:
+    """What stands below the tables: which scores are better, and how they are meant."""
     bootstraps, runs = results["settings"]["bootstraps"], results["counts"]["runs"]
     shown = _all_metrics(_sections(results)[0][1])
     seeds = f" of each of {runs} runs" if runs > 1 else ""

@@ -372,7 +372,9 @@ def test_calibration_and_the_risk_of_confident_images_are_scores_of_the_data_set
         for word in ("ECE ↓", "Brier ↓", "NCC ↑", "AURC ↓", "best of N (D_max) ↑", "E[d(Y, Y')]"):
             assert word in table
 
-    write_image_scores(tmp_path / "scores.csv", loaded, [f"image {n}" for n in range(7)])
+    write_image_scores(
+        tmp_path / "scores.csv", image_scores(loaded), [f"image {n}" for n in range(7)]
+    )
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [f"image {n}" for n in range(7)]
