@@ -72,6 +72,16 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.log_every = 100
     config.training.checkpoint_every = 5_000
     config.training.keep_checkpoints = 3
+    config.training.validate_every = 0  # steps; 0: no validation
+    config.training.validation_split = "validation"
+    config.training.validation_images = 64
+    config.training.keep_best_by = ""  # for instance "ged2", or "ema_ged2"
+    config.training.ema_decay = 0.0  # of a moving average of the weights; 0: none
+    config.training.accumulate = 1  # micro-batches of a batch, to need less memory
+    config.training.freeze = ()  # for instance ("encoder",)
+    config.training.init_from = ""  # what to start from; see --init_from
+    config.training.init_step = ""
+    config.training.init_weights = "trained"  # or "ema"
 
     config.evaluation = ml_collections.ConfigDict()
     # "graders" for several graders. Instances are scored by "snemi3d" or "cityscapes", which also

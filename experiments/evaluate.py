@@ -22,7 +22,7 @@ import json
 from absl import flags
 
 import hpunet_jax
-from experiments import program
+from experiments import checkpoint_flags, program
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
@@ -35,10 +35,10 @@ from hpunet_jax.figures import reliability_figure, save_figure
 from hpunet_jax.files import is_folder, remove, write_aside
 from hpunet_jax.metrics.calibration import reliability
 
+flags.adopt_module_key_flags(checkpoint_flags)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of a training run, or a model file (then give --out)."
 )
-_STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many images; default: all.", lower_bound=1)
@@ -51,7 +51,7 @@ flags.mark_flag_as_required("workdir")
 
 def main(_) -> None:
     folder = results_folder()
-    model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
+    model = checkpoint_flags.load(_WORKDIR.value)
     check_config(model.config, sections=("data", "model", "evaluation"))
     check_writable(folder)
     scores, name = evaluate_model(model, folder)
@@ -91,7 +91,8 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
         limit=_LIMIT.value,
         numbers=numbers,
     )
-    name = result_name(split, _LIMIT.value, step, of_what["weights"], numbers)
+    ema = checkpoint_flags.WEIGHTS.value == "ema"
+    name = result_name(split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema)
     file = folder / f"{name}.npz"
     if (scores := load_scores_of(file, of_what)) is not None:
         return scores, name
@@ -161,7 +162,7 @@ def checkpoint_step() -> int | None:
     if not is_folder(workdir):
         return None
     with Checkpoints(workdir) as checkpoints:
-        return checkpoints.steps()[-1] if _STEP.value is None else _STEP.value
+        return checkpoints.step(checkpoint_flags.STEP.value)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import uvicorn
 from absl import flags
 
 import hpunet_jax
-from experiments import preparation_flags, program
+from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Picture, Pictures, example_picture, file_pictures
 from hpunet_jax.app.server import LOCAL, build_app
@@ -24,9 +24,9 @@ from hpunet_jax.folders import check_local
 from hpunet_jax.io import check_apart, find_images
 from hpunet_jax.tasks.crop import centre_crop
 
+flags.adopt_module_key_flags(checkpoint_flags)
 flags.adopt_module_key_flags(preparation_flags)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory or model file.")
-_STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _IMAGES = flags.DEFINE_string(
     "images", None, "Image, volume, DICOM series, or a folder; default: test images."
 )
@@ -39,7 +39,7 @@ flags.mark_flag_as_required("checkpoint")
 
 
 def main(_: Sequence[str]) -> None:
-    model = hpunet_jax.load(_CHECKPOINT.value, _STEP.value)
+    model = checkpoint_flags.load(_CHECKPOINT.value)
     pictures = of_files(model) if _IMAGES.value else of_data_set(model)
     explorer = Explorer(model, _CHECKPOINT.value, pictures, str(check_local(_OUT.value, "--out")))
     token = None if _HOST.value in LOCAL else secrets.token_urlsafe(16)

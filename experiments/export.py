@@ -13,15 +13,14 @@ for images of one size, see hpunet_jax/inference/portable.py and docs/portable.m
 
 from absl import flags
 
-import hpunet_jax
-from experiments import program
+from experiments import checkpoint_flags, program
 from hpunet_jax import files
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import write_model
 from hpunet_jax.inference.portable import FORMATS, export_model, write_portable
 
+flags.adopt_module_key_flags(checkpoint_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
-_STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _OUT = flags.DEFINE_string("out", None, "The file to write: .npz, or .zip of other formats.")
 _FORMAT = flags.DEFINE_enum("format", "npz", ("npz", *FORMATS), "What to write.")
 _SIZE = flags.DEFINE_list(
@@ -48,7 +47,7 @@ def main(_) -> None:
         raise ValueError("--size belongs to --format=stablehlo or onnx; .npz takes any size.")
     if _DTYPE.value != "float32" and _FORMAT.value != "npz":
         raise ValueError("--dtype belongs to --format=npz; stablehlo and onnx are float32.")
-    model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
+    model = checkpoint_flags.load(_WORKDIR.value)
     if _FORMAT.value == "npz":
         write_model(out, model.params, model.config, _DTYPE.value)
     else:

@@ -1,7 +1,9 @@
 """What all programs share: how they start and how they fail."""
 
 import collections
+import logging as standard_logging
 import os
+import pathlib
 import re
 import sys
 import threading
@@ -13,12 +15,20 @@ from absl import app, flags, logging
 
 from experiments import shipped
 from hpunet_jax.buckets import place
+from hpunet_jax.compilation.cache import use_cache
 from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
 from hpunet_jax.folders import check_local
 from hpunet_jax.memory import keep_freed_memory
 from hpunet_jax.xla_flags import set_xla_flags
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
+
+_COMPILATION_CACHE = flags.DEFINE_string(
+    "compilation_cache",
+    None,
+    "Folder that keeps compiled programs for the next start; default: in the user's cache folder; "
+    "off: none.",
+)
 
 # What the library raises for bad input; anything else is our mistake and keeps its traceback.
 BAD_INPUT = (ValueError, OSError, FloatingPointError)
@@ -38,6 +48,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
     keep_freed_memory()
     set_xla_flags()
     threading.excepthook = one_line_for_bad_input
+    logging.get_absl_handler().addFilter(is_said_here)
 
     def guarded(argv: Sequence[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -47,6 +58,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
             sys.exit(1)
         try:
             check_addresses(flags.FLAGS.flag_values_dict())
+            use_cache(_COMPILATION_CACHE.value)
             main(argv)
         except BAD_INPUT as error:
             if _TRACEBACK.value:
@@ -147,8 +159,15 @@ def check_addresses(values: Mapping[str, Any]) -> None:
                 check(entry, f"--{name}")
 
 
+def is_said_here(record: standard_logging.LogRecord) -> bool:
+    """Whether a message is to be shown: not Orbax's about errors that it hands to who waits."""
+    return not (record.exc_info and "orbax" in pathlib.Path(record.pathname).parts)
+
+
 def one_line_for_bad_input(problem: threading.ExceptHookArgs) -> None:
     """For threads that fail: the main thread says the rest where it waits for them."""
+    if type(problem.thread).__module__.startswith("orbax."):
+        return  # handed to who waits for the checkpoint
     if issubclass(problem.exc_type, BAD_INPUT):
         print(f"\n{problem.exc_type.__name__}: {problem.exc_value}", file=sys.stderr)
     else:

@@ -4,12 +4,14 @@
 """
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 import ml_collections
 
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.config import schema
 from hpunet_jax.files import is_folder
 
 _FLAG = ("--config", "-config")
@@ -18,7 +20,13 @@ _FLAG = ("--config", "-config")
 def get_config(workdir: str) -> ml_collections.ConfigDict:
     """The config that made the newest checkpoint of a work directory."""
     with Checkpoints(workdir) as checkpoints:
-        return checkpoints.config()
+        config = checkpoints.config()
+    with config.unlocked():  # fields that are younger than the run, so that they can be overridden
+        for name, field in schema(config.model.name).items():
+            section, _, rest = name.partition(".")
+            if section == "training" and not field.required and rest not in config.training:
+                config.training[rest] = field.default
+    return config
 
 
 def with_config_of_run(arguments: Sequence[str]) -> list[str]:
@@ -34,4 +42,6 @@ def with_config_of_run(arguments: Sequence[str]) -> list[str]:
             workdir = value if equals else following
     if workdir and is_folder(place(workdir, "--workdir") / "checkpoints"):
         arguments.insert(1, f"--config={pathlib.Path(__file__)}:{workdir}")
+    elif workdir and any(name.lstrip("-").startswith("config.") for name in given):
+        sys.exit(f"error: {workdir} holds no run to go on with: give a --config to begin one.")
     return arguments

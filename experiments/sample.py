@@ -24,7 +24,7 @@ from absl import flags
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import preparation_flags, program
+from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.buckets import AnyPath, is_bucket, place
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
@@ -36,9 +36,9 @@ from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.inference.whole import TILE, sample_whole
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
+flags.adopt_module_key_flags(checkpoint_flags)
 flags.adopt_module_key_flags(preparation_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
-_STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
 _IMAGES = flags.DEFINE_string(
     "images", None, "Image, volume, DICOM series, or a folder; default: the data set's examples."
@@ -60,7 +60,7 @@ flags.mark_flag_as_required("workdir")
 
 
 def main(_) -> None:
-    model = hpunet_jax.load(_WORKDIR.value, _STEP.value)
+    model = checkpoint_flags.load(_WORKDIR.value)
     workdir = place(_WORKDIR.value, "--workdir")
     if not (_OUT.value or is_bucket(workdir) or workdir.is_dir()):
         raise ValueError(f"--workdir={workdir} is no folder to write to: say where with --out.")

@@ -22,8 +22,7 @@ import pathlib
 from absl import flags
 from tqdm import tqdm
 
-import hpunet_jax
-from experiments import preparation_flags, program
+from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.buckets import place
 from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
@@ -31,9 +30,9 @@ from hpunet_jax.inference.segment_files import finished_instances, write_instanc
 from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
+flags.adopt_module_key_flags(checkpoint_flags)
 flags.adopt_module_key_flags(preparation_flags)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Work directory of a run, or a model file.")
-_STEP = flags.DEFINE_integer("step", None, "Which checkpoint; default: the newest.")
 _IMAGES = flags.DEFINE_string("images", None, "Image, volume, DICOM series, or a folder.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", None, "Default: the config's.", lower_bound=1)
@@ -55,7 +54,7 @@ def main(_) -> None:
     if listing.skipped:
         print(listing.note())
     paths = listing.images
-    model = hpunet_jax.load(_CHECKPOINT.value, _STEP.value)
+    model = checkpoint_flags.load(_CHECKPOINT.value)
     options = SegmentOptions.from_config(
         model.config,
         num_samples=_NUM_SAMPLES.value,

@@ -4,8 +4,13 @@
 
 Any field of the config can be overridden: --config.training.steps=2000. Started again with the
 same workdir, it goes on from the newest checkpoint, without --config with the config that made it;
-on SIGTERM it saves one and ends. Writes
-checkpoints, metrics.csv, TensorBoard event files and curves.png (Fig. 7) to the workdir.
+on SIGTERM it saves one and ends. Writes checkpoints, metrics.csv, TensorBoard event files and
+curves.png (Fig. 7) to the workdir, and pictures of validations (docs/training.md).
+
+    python -m experiments.train --config=configs/own_data.py --workdir=runs/mine \\
+        --init_from=runs/lidc
+
+starts from the weights of another run, a model file or an official checkpoint.
 
 Of several processes, each is started with the same command; under Slurm they find each other, on
 Cloud TPU with --distributed, elsewhere with --coordinator, --num_processes and --process_id.
@@ -14,15 +19,18 @@ Cloud TPU with --distributed, elsewhere with --coordinator, --num_processes and 
 import sys
 
 import jax
+import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
 from experiments.run_config import with_config_of_run
 from hpunet_jax.buckets import place
+from hpunet_jax.config import check_config, parent_config, value_of
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
 from hpunet_jax.training import processes, train
 from hpunet_jax.training.metrics_log import FILE_NAME
+from hpunet_jax.training.summary import differences_summary
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything the run writes.")
@@ -31,6 +39,12 @@ _COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0.
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
 _PROFILER_PORT = flags.DEFINE_integer("profiler_port", None, "Serve TensorBoard's profiler there.")
+_INIT_FROM = flags.DEFINE_string(
+    "init_from",
+    None,
+    "Start from the weights of this work directory, model file or official checkpoint (without "
+    "'.index'): training.init_from.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -43,6 +57,11 @@ def main(_) -> None:
     if _PROFILER_PORT.value:
         jax.profiler.start_server(_PROFILER_PORT.value)
     config = _CONFIG.value
+    if _INIT_FROM.value is not None:
+        with config.unlocked():
+            config.training.init_from = _INIT_FROM.value
+        check_config(config)
+    say_what_differs(config)
     workdir = place(_WORKDIR.value, "--workdir")
     builder = pipeline.open_data_set(config)
 
@@ -57,7 +76,18 @@ def main(_) -> None:
             windows=pipeline.Windows.from_config(config),
         )
 
-    step = int(train(config, workdir, batches_from).step)
+    whole = value_of(config, "data.whole_images")
+
+    def validation_batches():
+        return pipeline.eval_batches(
+            builder,
+            split=value_of(config, "training.validation_split"),
+            batch_size=1 if whole else config.evaluation.batch_size,
+            limit=value_of(config, "training.validation_images"),
+        )
+
+    final = train(config, workdir, batches_from, validation_batches=validation_batches, say=say)
+    step = int(final.step)
     if jax.process_index() != 0:
         return
     if step < config.training.steps:
@@ -67,6 +97,19 @@ def main(_) -> None:
     figure = curves_figure([read_metrics(workdir / FILE_NAME)], kappa=kappa)
     save_figure(figure, workdir / "curves.png")
     print(f"curves: {workdir / 'curves.png'}")
+
+
+def say(text: str) -> None:
+    """Prints what process 0 tells of the run."""
+    if jax.process_index() == 0:
+        print(text, flush=True)
+
+
+def say_what_differs(config: ml_collections.ConfigDict) -> None:
+    """Prints what a config changes in the one that it is derived from."""
+    path = config_flags.get_config_filename(flags.FLAGS["config"])
+    if (parent := parent_config(path)) is not None:
+        say(differences_summary(parent.name, parent.config, config))
 
 
 if __name__ == "__main__":

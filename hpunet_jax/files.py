@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Generator
 
@@ -16,6 +17,16 @@ def remove_left_over(path: str | os.PathLike[str]) -> None:
     path = pathlib.Path(path)
     for file in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
         file.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | os.PathLike[str], error: BaseException) -> OSError:
+    """The sentence about a place where nothing can be written any more, such as a full disk."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))  # as TensorStore says it
+    reason = os.strerror(int(code[1])) if code else getattr(error, "strerror", None) or error
+    return OSError(
+        f"{os.fspath(path)} cannot be written ({reason}): make room, or see to the rights. What "
+        "was written before is whole, and the same command goes on from there."
+    )
 
 
 @contextlib.contextmanager

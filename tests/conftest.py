@@ -46,8 +46,14 @@ def tiny_model() -> dict:
 
 
 @pytest.fixture
-def tiny_config(tiny_model) -> ml_collections.ConfigDict:
+def tiny_config(module_config) -> ml_collections.ConfigDict:
     """A complete config around `tiny_model`, on one device, for 16x16 crops."""
+    return module_config.copy_and_resolve_references().lock()
+
+
+@pytest.fixture(scope="module")
+def module_config(tiny_model) -> ml_collections.ConfigDict:
+    """The same for what a module's tests share, which leave it as it is."""
     config = demo.get_config().unlock()
     config.data.crop = (16, 16)
     config.model = ml_collections.ConfigDict(tiny_model)
@@ -60,8 +66,14 @@ def tiny_config(tiny_model) -> ml_collections.ConfigDict:
 
 
 @pytest.fixture
-def examples() -> dict[str, np.ndarray]:
+def examples(module_examples) -> dict[str, np.ndarray]:
     """A batch of four 24x24 examples: a bright disc, outlined differently by four graders."""
+    return dict(module_examples)
+
+
+@pytest.fixture(scope="module")
+def module_examples() -> dict[str, np.ndarray]:
+    """The same for what a module's tests share, which leave it as it is."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:24, :24]
     distance = np.hypot(y - 12, x - 12)

@@ -68,5 +68,7 @@ def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
     assert (first, rest) == ("train", [workdir, "--config.training.steps=3"])
     assert config.startswith("--config=")
     assert config.endswith(f"run_config.py:{tmp_path}")
+    with pytest.raises(SystemExit, match="elsewhere holds no run to go on with: give a --config"):
+        with_config_of_run(["train", "--workdir=elsewhere", "--config.training.steps=3"])
     for given in (["--config=x", workdir], ["--config", "x", workdir], ["--workdir=elsewhere"]):
         assert with_config_of_run(["train", *given]) == ["train", *given]

@@ -10,12 +10,14 @@ for the documents.
 
 from hpunet_jax.config.check import check_config, check_overrides, differences, value_of
 from hpunet_jax.config.files import load_config, load_sweep
+from hpunet_jax.config.parent import Parent, parent_config
 from hpunet_jax.config.reference import FieldDescription, fields_reference
 from hpunet_jax.config.schema import schema
 from hpunet_jax.config.serialization import flatten, from_json, to_json
 
 __all__ = [
     "FieldDescription",
+    "Parent",
     "check_config",
     "check_overrides",
     "differences",
@@ -24,6 +26,7 @@ __all__ = [
     "from_json",
     "load_config",
     "load_sweep",
+    "parent_config",
     "schema",
     "to_json",
     "value_of",

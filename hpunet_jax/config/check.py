@@ -258,6 +258,55 @@ def _batch(config: Section, values: Mapping[str, Any]) -> None:
         )
 
 
+def _validation(config: Section, values: Mapping[str, Any]) -> None:
+    score = values["training.keep_best_by"]
+    if not score:
+        return
+    if not values["training.validate_every"]:
+        raise ValueError(
+            f"training.keep_best_by is {score!r}, but nothing is validated: set "
+            "training.validate_every to a number of steps."
+        )
+    name = score.removeprefix("ema_")
+    if name != score and not values["training.ema_decay"]:
+        raise ValueError(
+            f"training.keep_best_by is {score!r}, but there is no moving average of the weights: "
+            f"set training.ema_decay, or keep the best by {name!r}."
+        )
+    protocol = values["evaluation.protocol"]
+    of_instances = ("reconstruction_iou", "rand_error")
+    known = {
+        "snemi3d": of_instances,
+        "cityscapes": (*of_instances, "average_precision"),
+    }.get(protocol, ("ged2", "hungarian_iou", "reconstruction_iou"))
+    if config["data"].get("extrapolation") is not None:
+        known = ()
+    known = ("loss", "reconstruction_per_pixel", "kl_sum", *known)
+    if name not in known:
+        raise ValueError(
+            f"training.keep_best_by is {score!r}, which the validation of this config "
+            f"(evaluation.protocol={protocol!r}) does not give: choose one of {', '.join(known)}."
+        )
+
+
+def _micro_batches(config: Section, values: Mapping[str, Any]) -> None:
+    images, parts = values["training.batch_size"], values["training.accumulate"]
+    if images % parts:
+        raise ValueError(
+            f"training.accumulate={parts} does not divide training.batch_size={images} evenly, "
+            "into micro-batches of equal size."
+        )
+
+
+def _start(config: Section, values: Mapping[str, Any]) -> None:
+    step = values["training.init_step"]
+    if step not in ("", "best") and not (step.isascii() and step.isdecimal()):
+        raise ValueError(
+            f'training.init_step must be the number of a step, "best" or "" (the newest), not '
+            f"{step!r}."
+        )
+
+
 def _protocol(config: Section, values: Mapping[str, Any]) -> None:
     protocol = values["evaluation.protocol"]
     if protocol in ("graders", "lidc"):
@@ -287,5 +336,8 @@ _RELATIONS: tuple[tuple[tuple[str, ...], Callable[[Section, Mapping[str, Any]], 
     (("objective",), _objective),
     (("optimizer",), _learning_rate),
     (("data", "training"), _batch),
+    (("training",), _micro_batches),
+    (("training",), _start),
+    (("data", "training", "evaluation"), _validation),
     (("data", "evaluation"), _protocol),
 )

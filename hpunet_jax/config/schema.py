@@ -27,6 +27,15 @@ _SIDE: dict[str, Any] = {"low": 1, "high": 16_384}  # pixels
 
 OPTIONAL_SECTIONS = ("data.extrapolation",)
 
+SCORES = (
+    "loss", "reconstruction_per_pixel", "kl_sum",
+    "ged2", "hungarian_iou", "reconstruction_iou", "rand_error", "average_precision",
+)  # fmt: skip
+"""Of a validation: what the best checkpoint can be chosen by."""
+
+WEIGHTS = ("trained", "ema")
+"""The weights of a checkpoint: as they are trained, or their exponential moving average."""
+
 _DATA = {
     "name": Field(str, "the data set, of docs/data.md, maybe with a variant: lidc_crops/any_count"),
     "dir": Field(str, "folder in which data sets are built and looked for; of own data, its own"),
@@ -158,6 +167,53 @@ _TRAINING = {
     "checkpoint_every": Field(int, "steps between two checkpoints", low=1, high=_COUNT),
     "keep_checkpoints": Field(
         int, "how many of the newest checkpoints stay; 0: all", low=0, high=_COUNT
+    ),
+    "validate_every": Field(
+        int, "steps between two validations (docs/training.md); 0: none", 0, 0, _COUNT
+    ),
+    "validation_split": Field(str, "the split that is validated on", "validation"),
+    "validation_images": Field(
+        int, "images that are validated on, the first of the split", 64, 1, 65_536
+    ),
+    "keep_best_by": Field(
+        str,
+        'score of the validation whose best checkpoint stays beside the newest; "": none stays',
+        "",
+        choices=("", *SCORES, *(f"ema_{score}" for score in SCORES)),
+    ),
+    "ema_decay": Field(
+        float,
+        "decay of a moving average of the weights, kept beside them; 0: none",
+        0.0,
+        **_FRACTION,
+    ),
+    "accumulate": Field(
+        int,
+        "micro-batches that a batch is cut into, to need less memory; the step stays the same",
+        1,
+        1,
+        65_536,
+    ),
+    "freeze": Field(
+        str,
+        'parts of the network whose weights stay as they are: "encoder", "prior_encoder", ...',
+        (),
+        length=(0, 64),
+    ),
+    "init_from": Field(
+        str,
+        "what the first weights are taken from: work directory, model file or official checkpoint;"
+        ' "": drawn at random',
+        "",
+    ),
+    "init_step": Field(
+        str, 'of a work directory to start from: a step, or "best"; "": the newest', ""
+    ),
+    "init_weights": Field(
+        str,
+        "of a work directory to start from: its weights, or their moving average",
+        "trained",
+        choices=WEIGHTS,
     ),
 }
 

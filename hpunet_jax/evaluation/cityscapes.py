@@ -38,6 +38,7 @@ def evaluate(
     num_ids: int | None,
     min_region: int = MIN_REGION_HALF,
     num_images: int | None = None,
+    progress: bool = True,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -51,6 +52,7 @@ def evaluate(
       num_ids: number of labels that cars are mapped to at random, the paper's 5.
       min_region: pixels that a car must have to count in the average precision.
       num_images: number of images, for the progress bar.
+      progress: whether to show the bar.
 
     Returns:
       Scores with `reconstruction_iou` and `rand_error`, and the detections that make the average
@@ -68,6 +70,7 @@ def evaluate(
         num_ids=num_ids,
         min_region=min_region,
         num_images=num_images,
+        progress=progress,
     )
 
 

@@ -47,6 +47,7 @@ def evaluate(
     num_samples: int = 16,
     seed: int = 0,
     num_images: int | None = None,
+    progress: bool = True,
     training_frequencies: np.ndarray | None = None,
     absent: Absent | None = None,
     numbers: Sequence[int] = (),
@@ -64,6 +65,7 @@ def evaluate(
       num_samples: number of samples N.
       seed: seed of the samples and of the independent pixels.
       num_images: number of images, for the progress bar.
+      progress: whether to show the bar.
       training_frequencies: [h, w, C], how often each class was drawn in each pixel of the training
         crops (`class_frequencies`); with it, the row `training_marginal` is computed.
       absent: what a class counts as that two compared maps lack, as of `metrics.gradings`; None:
@@ -85,7 +87,7 @@ def evaluate(
     whole = tuple(tile) if crop is None else None
     scorer = _Scorer(model, num_samples, seed, absent, training_frequencies, tuple(numbers), whole)
     parts: list[Part] = []
-    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
+    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image", disable=not progress) as bar:
         for part in _two_at_once(scorer, _read_all(batches, crop, num_classes)):
             parts.append(part)
             bar.update(len(part.subset_b))

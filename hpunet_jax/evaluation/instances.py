@@ -72,6 +72,7 @@ def evaluate(
     num_ids: int | None,
     min_region: int | None = None,
     num_images: int | None = None,
+    progress: bool = True,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -87,6 +88,7 @@ def evaluate(
       min_region: pixels that an object must have to count in the average precision; None: no
         average precision.
       num_images: number of images, for the progress bar.
+      progress: whether to show the bar.
 
     Returns:
       The scores of each image, under the rows above and `model`.
@@ -98,7 +100,7 @@ def evaluate(
     scorer = _Scorer(model, read, options, crop, num_ids, min_region, classes)
     images: list[dict[str, Row]] = []
     size = 0
-    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image") as bar:
+    with tqdm.tqdm(total=num_images, desc="evaluate", unit="image", disable=not progress) as bar:
         for examples in batches:
             size = size or len(examples["image"])
             scored = scorer.score(examples, first=len(images), size=size)

@@ -38,9 +38,10 @@ def evaluate(
     model: SegmentationModel,
     config: ml_collections.ConfigDict,
     batches: Iterable[Examples],
-    training_batches: Callable[[], Iterable[Examples]],
+    training_batches: Callable[[], Iterable[Examples]] | None,
     num_images: int | None = None,
     numbers: Sequence[int] = (),
+    progress: bool = True,
 ) -> Scores:
     """Scores every image of a split by the protocol that the config names.
 
@@ -49,9 +50,10 @@ def evaluate(
       config: its whole config.
       batches: examples of the split, one pass.
       training_batches: makes one pass over the training examples, for protocols that compare with
-        their frequencies.
+        their frequencies; None leaves such rows out.
       num_images: number of images, for the progress bar.
       numbers: numbers of samples by which the model is scored besides; only of graders.
+      progress: whether to show a progress bar.
 
     Returns:
       The scores of each image.
@@ -74,9 +76,11 @@ def evaluate(
     crop = tuple(config.data.crop)
     if protocol == "graders":
         crop = None if config.data.get("whole_images", False) else crop
-        frequencies = graders.class_frequencies(
-            training_batches(), crop=crop, num_classes=model.num_classes
-        )
+        frequencies = None
+        if training_batches is not None:
+            frequencies = graders.class_frequencies(
+                training_batches(), crop=crop, num_classes=model.num_classes
+            )
         return graders.evaluate(
             model,
             batches,
@@ -88,6 +92,7 @@ def evaluate(
             absent=settings.get("absent", None),
             numbers=numbers,
             tile=settings.get("tile", TILE),
+            progress=progress,
         )
     if numbers:
         raise ValueError(
@@ -98,7 +103,13 @@ def evaluate(
     options = SegmentOptions.from_config(config)
     if protocol == "snemi3d":
         return snemi3d.evaluate(
-            model, batches, options, crop=crop, num_ids=num_ids, num_images=num_images
+            model,
+            batches,
+            options,
+            crop=crop,
+            num_ids=num_ids,
+            num_images=num_images,
+            progress=progress,
         )
     return cityscapes.evaluate(
         model,
@@ -108,4 +119,5 @@ def evaluate(
         num_ids=num_ids,
         min_region=settings.get("min_region", cityscapes.MIN_REGION_HALF),
         num_images=num_images,
+        progress=progress,
     )

@@ -3,9 +3,9 @@
 Results of another split, of fewer images, or of another checkpoint have other names, so that none
 overwrites those of another:
 
-  evaluation_<split>_step<step>[_first<limit>].npz     the scores of each image
-  evaluation_<split>_step<step>[_first<limit>].json    means and bootstrap errors
-  evaluation_<split>_step<step>[_first<limit>].md      the same as a Markdown table
+  evaluation_<split>_step<step>[_ema][_first<limit>].npz     the scores of each image
+  evaluation_<split>_step<step>[_ema][_first<limit>].json    means and bootstrap errors
+  evaluation_<split>_step<step>[_ema][_first<limit>].md      the same as a Markdown table
 
 With --num_samples=16,100 the names end in _samples16-100. A model file has no step; the digest of
 its weights stands in its place.
@@ -30,9 +30,18 @@ METRICS_VERSION = 3
 # Fields of `evaluation` that change no image's scores.
 _CHANGE_NOTHING = ("batch_size", "bootstraps", "split")
 
+# Fields of `training`, by their beginning, that change no weights.
+_OF_RUNNING = ("log_every", "checkpoint_every", "keep_", "validat", "accumulate")
+
 
 def result_name(
-    split: str, limit: int | None, step: int | None, weights: str, numbers: Sequence[int] = ()
+    split: str,
+    limit: int | None,
+    step: int | None,
+    weights: str,
+    numbers: Sequence[int] = (),
+    *,
+    ema: bool = False,
 ) -> str:
     """The name of an evaluation's files, without their suffix.
 
@@ -42,10 +51,11 @@ def result_name(
       step: the step of the checkpoint; None: of a model file, which has none.
       weights: the weights' digest, `Model.digest`.
       numbers: numbers of samples by which the model is scored besides.
+      ema: whether the weights are the checkpoint's moving average of them.
     """
     # [:100%] are characters that shells or some file systems treat as their own
     spelt = "".join(c if c.isalnum() or c in "-." else f"={ord(c):02x}" for c in split)
-    of_model = f"weights-{weights}" if step is None else f"step{step}"
+    of_model = f"weights-{weights}" if step is None else f"step{step}{'_ema' * ema}"
     of_images = f"_first{limit}" if limit else ""
     of_samples = f"_samples{'-'.join(map(str, numbers))}" if numbers else ""
     return f"evaluation_{spelt}_{of_model}{of_images}{of_samples}"
@@ -98,8 +108,9 @@ def scored_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
         fields.get("evaluation", {}).pop(name, None)
     for name in ("mesh",):
         fields.pop(name, None)
-    for name in ("log_every", "checkpoint_every", "keep_checkpoints"):
-        fields.get("training", {}).pop(name, None)
+    for name in list(fields.get("training", {})):
+        if name.startswith(_OF_RUNNING):
+            del fields["training"][name]
     return fields
 
 

@@ -26,6 +26,7 @@ def evaluate(
     crop: tuple[int, int],
     num_ids: int | None,
     num_images: int | None = None,
+    progress: bool = True,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -37,6 +38,7 @@ def evaluate(
       crop: height and width of the centre crop that is evaluated.
       num_ids: number of labels that instances are mapped to at random, the paper's 15.
       num_images: number of images, for the progress bar.
+      progress: whether to show the bar.
 
     Returns:
       Scores with `reconstruction_iou` and `rand_error`.
@@ -45,7 +47,14 @@ def evaluate(
       ValueError: if there are no images, or the examples do not fit the model or the protocol.
     """
     return instances.evaluate(
-        model, batches, _truth, options, crop=crop, num_ids=num_ids, num_images=num_images
+        model,
+        batches,
+        _truth,
+        options,
+        crop=crop,
+        num_ids=num_ids,
+        num_images=num_images,
+        progress=progress,
     )
 
 

@@ -23,13 +23,15 @@ from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
 
 _DTYPES = ("float32", "bfloat16")
+_WEIGHTS = ("trained", "ema")
 
 
 @no_type_check  # arguments are checked here, see hpunet_jax/arguments.py
 def load(
     directory: str | os.PathLike[str],
-    step: int | None = None,
+    step: int | str | None = None,
     *,
+    weights: str = "trained",
     device: str | jax.Device | None = None,
     dtype: str | None = None,
 ) -> Model:
@@ -41,7 +43,9 @@ def load(
         "pretrained/<name>", one of the small models that come with this package (`hpunet models`
         lists them), for trying the software out: "pretrained/lidc_phantom" was trained on real
         outlines on SIMULATED CT.
-      step: which checkpoint of a work directory; default: the newest.
+      step: which checkpoint of a work directory: a step, or "best", the one with the best
+        validation (`training.keep_best_by`); default: the newest.
+      weights: "trained", or "ema": their moving average, of a run with `training.ema_decay`.
       device: where it computes: "cpu", "gpu" or "tpu", with a number as in "gpu:1" for others than
         this process's first, or a `jax.Device`; default: this process's first of JAX's default
         kind.
@@ -56,13 +60,20 @@ def load(
       ValueError: for arguments that make no sense, or a device that this process does not have.
     """
     path = _path("directory", directory)
-    step = step if step is None else check_integer("step", step, 0)
+    if step is not None and not (isinstance(step, str) and step == "best"):
+        step = check_integer("step", step, 0)
+    weights = check_choice("weights", weights, _WEIGHTS)
     device = _device(device)
     dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
     if path.parent.name == "pretrained" and path.name and not exists(path):
         models = shipped_models()
         path = models[path.stem].file if path.stem in models else path
     if path.suffix == ".npz" and not is_folder(path):
+        if weights != "trained":
+            raise ValueError(
+                f"weights={weights!r} is given, but the model file {path} holds one set of weights "
+                "only: leave weights out, or give the work directory of a training run."
+            )
         if step is not None:
             raise ValueError(
                 f"step={step} is given, but the model file {path} holds one step only: leave step "
@@ -75,6 +86,7 @@ def load(
             "the work directory of a training run."
         )
     with Checkpoints(path) as checkpoints:
+        step = checkpoints.step(step)
         config = _with_dtype(checkpoints.config(step), dtype)
         network = build_network(config.model, platform=_platform(device))
         sharding = jax.sharding.SingleDeviceSharding(device or jax.local_devices()[0])
@@ -82,7 +94,7 @@ def load(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             network.param_shapes(),
         )
-        params = checkpoints.params(like, step)
+        params = (checkpoints.ema if weights == "ema" else checkpoints.params)(like, step)
     return Model(network, params, config)
 
 

@@ -1,7 +1,13 @@
 """The training objectives of the paper: reconstruction with top-k, KL, GECO, ELBO, weight decay."""
 
 from hpunet_jax.fields import Section
-from hpunet_jax.objectives.cross_entropy import Reconstruction, reconstruction_loss
+from hpunet_jax.objectives.cross_entropy import (
+    Reconstruction,
+    cross_entropy,
+    reconstruction,
+    reconstruction_loss,
+    select_pixels,
+)
 from hpunet_jax.objectives.elbo import elbo
 from hpunet_jax.objectives.geco import GecoParams, GecoState, geco, lagrange_multiplier
 from hpunet_jax.objectives.kl import batch_kl, kl_divergence
@@ -17,11 +23,14 @@ __all__ = [
     "Reconstruction",
     "batch_kl",
     "build_objective",
+    "cross_entropy",
     "elbo",
     "geco",
     "kl_divergence",
     "lagrange_multiplier",
+    "reconstruction",
     "reconstruction_loss",
+    "select_pixels",
     "sum_of_squares",
     "top_k_mask",
     "weight_decay",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from hpunet_jax.objectives.top_k import top_k_mask
 
@@ -45,10 +45,8 @@ def reconstruction_loss(
       logits: [B, H, W, C].
       label: int32 [B, H, W].
       mask: float32 [B, H, W]; 0 for pixels that take no part (padding, ignore).
-      top_k: fraction of the batch's pixels to select, counted over masked pixels too. The paper:
-        0.02; 1 selects every valid pixel.
-      key: selects stochastically: without replacement, with probabilities proportional to the
-        pixels' losses (Gumbel top-k). None selects the highest losses.
+      top_k: as of `select_pixels`.
+      key: as of `select_pixels`.
 
     Returns:
       The loss and what was selected.
@@ -57,20 +55,52 @@ def reconstruction_loss(
       ValueError: if `top_k` is not in (0, 1].
     """
     loss = cross_entropy(logits.astype(jnp.float32), label)
+    return reconstruction(loss, select_pixels(loss, mask, top_k, key))
+
+
+def select_pixels(
+    loss: Float[Array, "B H W"],
+    mask: Float[Array | np.ndarray, "B H W"],
+    top_k: float = 1.0,
+    key: Key[Array, ""] | None = None,
+) -> Bool[Array | np.ndarray, "B H W"]:
+    """The pixels of a batch that are learnt from.
+
+    Args:
+      loss: float32 [B, H, W], the loss of each pixel.
+      mask: float32 [B, H, W]; 0 for pixels that take no part.
+      top_k: fraction of the batch's pixels to select, counted over masked pixels too. The paper:
+        0.02; 1 selects every valid pixel.
+      key: selects stochastically: without replacement, with probabilities proportional to the
+        pixels' losses (Gumbel top-k). None selects the highest losses.
+
+    Returns:
+      bool [B, H, W].
+
+    Raises:
+      ValueError: if `top_k` is not in (0, 1].
+    """
     valid = mask > 0
-    if top_k != 1.0:
-        k = num_selected_pixels(loss.size, top_k)
-        noise = 0.0 if key is None else gumbel_noise(jax.random.uniform(key, loss.shape))
-        valid = top_k_mask(selection_scores(loss, noise), valid, k)
-    selected = valid.astype(jnp.float32)
-    total = jnp.sum(jnp.where(valid, loss, 0.0))
-    count = jnp.sum(selected)
+    if top_k == 1.0:
+        return valid
+    k = num_selected_pixels(loss.size, top_k)
+    noise = 0.0 if key is None else gumbel_noise(jax.random.uniform(key, loss.shape))
+    return top_k_mask(selection_scores(loss, noise), valid, k)
+
+
+def reconstruction(
+    loss: Float[Array, "B H W"], selected: Bool[Array | np.ndarray, "B H W"]
+) -> Reconstruction:
+    """The reconstruction term of a batch from the loss of each pixel and the selected pixels."""
+    mask = selected.astype(jnp.float32)
+    total = jnp.sum(jnp.where(selected, loss, 0.0))
+    count = jnp.sum(mask)
     batch_size = loss.shape[0]
     return Reconstruction(
         sum=total / batch_size,
         mean=total / jnp.maximum(count, 1.0),
         num_selected=count / batch_size,
-        mask=selected,
+        mask=mask,
     )
 
 

@@ -1,8 +1,8 @@
-"""The training loop: steps, curves, checkpoints, resuming (Appendix D, "Training")."""
+"""The training loop: steps, curves, validation, checkpoints (Appendix D, "Training")."""
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,35 +12,26 @@ from absl import logging
 from tqdm import tqdm
 
 from hpunet_jax.buckets import AnyPath
-from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.config import differences
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.config import value_of
 from hpunet_jax.folders import check_no_pattern, used_alone
 from hpunet_jax.networks import check_unit_interval
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import processes
-from hpunet_jax.training.metrics_log import MetricsLog
-from hpunet_jax.training.optimizer import build_schedule, changed_past
+from hpunet_jax.training.initial import initialize
+from hpunet_jax.training.metrics_log import VALIDATION, MetricsLog
+from hpunet_jax.training.optimizer import build_schedule
 from hpunet_jax.training.preemption import Preemption
-from hpunet_jax.training.setup import set_up
+from hpunet_jax.training.resuming import resume, save
+from hpunet_jax.training.setup import Setup, set_up
 from hpunet_jax.training.state import TrainState
-
-# A resumed run may be longer, report or evaluate differently, and run on other devices or with
-# another use of their memory.
-MAY_CHANGE = (
-    "training.steps",
-    "training.log_every",
-    "training.checkpoint_every",
-    "training.keep_checkpoints",
-    "evaluation.",
-    "mesh.",
-    "model.remat",
-    "data.dir",
-    "optimizer.learning_rate.",  # as long as the rates of the steps that are done stay
-)
+from hpunet_jax.training.summary import network_summary, step_summary
+from hpunet_jax.training.validation import Validated, Validation
 
 _ADDED = ("learning_rate", "images_per_second")  # to the step's metrics
 
-ExampleBatches = Iterator[Mapping[str, np.ndarray]]
+Examples = Mapping[str, np.ndarray]
+ExampleBatches = Iterator[Examples]
 
 
 def train(
@@ -48,12 +39,16 @@ def train(
     workdir: str | AnyPath,
     batches_from: Callable[[int], ExampleBatches],
     devices: Sequence[jax.Device] | None = None,
+    *,
+    validation_batches: Callable[[], Iterable[Examples]] | None = None,
+    say: Callable[[str], object] = logging.info,
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
-    On SIGTERM it saves a checkpoint after the step under way, and returns. Of several processes
-    (see `processes.join`) each calls it, with the same `workdir` on a shared file system; process
-    0 writes the curves.
+    On SIGTERM it saves a checkpoint after the step under way, and returns; before the first step
+    is done, it ends the process at once (`Preemption`). Of several processes (see
+    `processes.join`) each calls it, with the same `workdir` on a shared file system; process 0
+    writes the curves.
 
     Args:
       config: the experiment's config.
@@ -62,6 +57,9 @@ def train(
         uninterrupted run would see from that step on; of several processes, each has its part
         of the batches.
       devices: the devices to train on; None: all there are.
+      validation_batches: the examples to validate on, of which the first
+        `training.validation_images` are kept; only for `training.validate_every`.
+      say: what to do with the sentences about network, step and start that a person wants to see.
 
     Returns:
       The final state; its `step` is lower than `training.steps` after a SIGTERM.
@@ -72,6 +70,7 @@ def train(
       ValueError: for a config that does not fit itself, the data or the devices, or is not the
         same in all processes; for a `workdir` that another program uses, that cannot be written
         to, or that the processes do not share.
+      OSError: if the disk is full; earlier checkpoints and curves stay.
       ConnectionError: if another process is lost.
     """
     processes.check_same_config(config)
@@ -79,6 +78,7 @@ def train(
     check_no_pattern(workdir, "--workdir")
     first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
+        preemption = stack.enter_context(Preemption())
         with processes.failing_together():
             if first:
                 stack.enter_context(used_alone(workdir))
@@ -87,11 +87,17 @@ def train(
         checkpoints = stack.enter_context(Checkpoints(workdir, keep))
         newest = processes.agreed_step(checkpoints)
         state = setup.init_state(jax.random.key(config.training.seed))
+        say(network_summary(setup.network, config))
         if newest is not None:
             state = resume(checkpoints, config, state, newest)
+            say(f"going on from step {newest:,} of {checkpoints.folder.parent}")
+        elif value_of(config, "training.init_from"):
+            state, what = initialize(state, setup, config)
+            say(what)
         start = int(state.step)
         log = stack.enter_context(MetricsLog(workdir, start)) if first else None
-        run = _Run(config, setup.mesh, setup.step, checkpoints, log)
+        validation = _validation(config, setup, validation_batches)
+        run = _Run(config, setup, checkpoints, log, validation, preemption, say)
         with processes.naming_lost_processes():
             batches = batches_from(start)
             if isinstance(batches, Generator):
@@ -99,60 +105,47 @@ def train(
             return run(state, start, batches)
 
 
-def resume(
-    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState, step: int
-) -> TrainState:
-    """The state of the checkpoint of `step`, laid out over devices like `state`.
-
-    Raises:
-      CheckpointError: if the checkpoint was made by another config, or cannot be read; if this
-        config would have trained it with other learning rates.
-    """
-    made_by = checkpoints.config(step)
-    changed = {
-        name: values
-        for name, values in differences(made_by, config).items()
-        if not name.startswith(MAY_CHANGE)
-    }
-    if changed:
-        name, (old, new) = next(iter(changed.items()))
-        raise CheckpointError(
-            f"{checkpoints.folder} holds a run of another config: {name} is {old!r} there and "
-            f"{new!r} here ({len(changed)} such field(s): {', '.join(changed)}). Use another "
-            "--workdir, or the config of that run."
+def _validation(config, setup: Setup, batches) -> Validation | None:
+    if not value_of(config, "training.validate_every"):
+        return None
+    if batches is None:
+        raise ValueError(
+            "training.validate_every is set, but there are no validation_batches to validate on."
         )
-    if problem := changed_past(made_by, config, step):
-        raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
-    logging.info("Resuming from step %d of %s", step, checkpoints.folder)
-    rest = checkpoints.training(_without_network(state), step)
-    network_params = checkpoints.params(state.params.network, step)
-    return rest._replace(params=rest.params._replace(network=network_params))
-
-
-def save(
-    checkpoints: Checkpoints, step: int, state: TrainState, config: ml_collections.ConfigDict
-) -> None:
-    """Writes `state` as the checkpoint of `step`."""
-    checkpoints.save(step, state.params.network, _without_network(state), config)
-
-
-def _without_network(state: TrainState) -> TrainState:
-    return state._replace(params=state.params._replace(network=None))
+    return Validation(config, setup.objective, batches())
 
 
 class _Run:
     """The loop itself, with what it needs at every step."""
 
-    def __init__(self, config, mesh, step_function, checkpoints, log):
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        setup: Setup,
+        checkpoints: Checkpoints,
+        log: MetricsLog | None,
+        validation: Validation | None,
+        preemption: Preemption,
+        say: Callable[[str], object],
+    ):
         self.config = config
-        self.mesh = mesh
-        self.step_function = step_function
+        self.setup = setup
         self.checkpoints = checkpoints
         self.log = log
+        self.validation = validation
+        self.preemption = preemption
+        self.say = say
         self.schedule = build_schedule(config.optimizer.learning_rate, config.training.steps)
+        self.validate_every = value_of(config, "training.validate_every")
+        self.keep_best_by = value_of(config, "training.keep_best_by")
 
     def __call__(self, state: TrainState, start: int, batches: ExampleBatches) -> TrainState:
         training = self.config.training
+        if start >= training.steps:
+            return state
+        examples = next(batches)
+        check_unit_interval(np.asarray(examples["image"]))
+        take_step = self._compiled(state, examples)
         bar = tqdm(
             total=training.steps,
             initial=start,
@@ -161,34 +154,64 @@ class _Run:
             disable=self.log is None,
         )
         since, since_step = time.monotonic(), start
-        with bar, Preemption() as preemption:
+        with bar:
             for step in range(start + 1, training.steps + 1):
-                examples = next(batches)
-                if step == start + 1:
-                    check_unit_interval(np.asarray(examples["image"]))
-                state, metrics = self.step_function(state, meshes.to_devices(self.mesh, examples))
+                examples = examples if step == start + 1 else next(batches)
+                state, metrics = take_step(state, meshes.to_devices(self.setup.mesh, examples))
                 if step == start + 1 and self.log is not None:
                     self.log.check_columns([*metrics, *_ADDED])
-                preempted = preemption.noticed(step)
+                preempted = self.preemption.noticed(step)
                 due = step == training.steps or step % training.checkpoint_every == 0
-                reporting, saving = due or step % training.log_every == 0, due or preempted
-                if saving or reporting:
+                reporting = due or step % training.log_every == 0
+                validated = self._validate(step, state)
+                if validated or reporting or preempted:
                     scalars = self._finite(step, metrics)
-                if reporting and self.log is not None:
+                if validated or reporting:
                     seconds = time.monotonic() - since
                     rate = (step - since_step) * training.batch_size / seconds
-                    self._report(step, scalars, rate, bar)
+                    self._report(step, scalars, rate, validated, bar)
                     since, since_step = time.monotonic(), step
-                if saving:
+                if due or preempted or self._is_best(validated):
                     if self.log is not None:
                         self.log.publish()
-                    save(self.checkpoints, step, state, self.config)
+                    scores = validated.scores if validated else None
+                    save(self.checkpoints, step, state, self.config, scores)
                     since = time.monotonic()
                 bar.update()
                 if preempted:
                     logging.warning("SIGTERM: saved a checkpoint at step %d and stop here.", step)
                     break
         return state
+
+    def _compiled(self, state: TrainState, examples: Examples) -> Callable[..., Any]:
+        """The step, compiled for these examples; for others it is compiled when they come."""
+        step: Any = self.setup.step
+        begin = time.monotonic()
+        arrays = meshes.to_devices(self.setup.mesh, examples)
+        self.say("compiling the training step ...")
+        compiled = step.lower(state, arrays).compile()
+        self.say(f"... ready after {time.monotonic() - begin:.1f} s")
+        self.say(step_summary(compiled, self.config))
+        shapes = jax.tree.map(jax.typeof, arrays)
+
+        def take_step(state: TrainState, arrays: Mapping[str, jax.Array]):
+            same = jax.tree.map(jax.typeof, arrays) == shapes
+            return (compiled if same else step)(state, arrays)
+
+        return take_step
+
+    def _validate(self, step: int, state: TrainState) -> Validated | None:
+        last = step == self.config.training.steps
+        if self.validation is None or not (last or step % self.validate_every == 0):
+            return None
+        validated = self.validation(state, with_pictures=self.log is not None)
+        return validated._replace(scores=processes.of_first(validated.scores))
+
+    def _is_best(self, validated: Validated | None) -> bool:
+        """Whether no checkpoint is as good."""
+        if validated is None or not self.keep_best_by:
+            return False
+        return self.checkpoints.is_better(self.keep_best_by, validated.scores)
 
     def _finite(self, step: int, metrics: Mapping[str, jax.Array]) -> dict[str, float]:
         scalars = {name: float(value) for name, value in jax.device_get(metrics).items()}
@@ -202,11 +225,23 @@ class _Run:
             )
         return scalars
 
-    def _report(self, step: int, scalars: dict[str, float], rate: float, bar: Any) -> None:
+    def _report(
+        self,
+        step: int,
+        scalars: dict[str, float],
+        rate: float,
+        validated: Validated | None,
+        bar: Any,
+    ) -> None:
+        if self.log is None:
+            return
         # Steps count from 1 here: the schedule's value for the step just done is at step - 1.
         scheduled: Any = self.schedule(step - 1)
-        learning_rate = float(scheduled)
-        self.log.write(step, {**scalars, **dict(zip(_ADDED, (learning_rate, rate), strict=True))})
+        added = dict(zip(_ADDED, (float(scheduled), rate), strict=True))
+        scores = validated.scores.items() if validated else ()
+        found = {f"{VALIDATION}{name}": value for name, value in scores}
+        pictures = validated.pictures if validated else {}
+        self.log.write(step, {**scalars, **added, **found}, pictures)
         shown = {"rec": scalars["reconstruction_per_pixel"], "kl": scalars["kl_sum"]}
         if "lagrange_multiplier" in scalars:
             shown["λ"] = scalars["lagrange_multiplier"]

@@ -106,8 +106,20 @@ def is_split_by_row(rows: int, min_rows: int) -> bool:
     return rows >= min_rows
 
 
-def check_batch(mesh: Mesh, batch_size: int) -> None:
-    """Raises a `ValueError` unless the batch can be split evenly over all devices."""
+def check_batch(mesh: Mesh, batch_size: int, parts: int = 1) -> None:
+    """Raises a `ValueError` unless each micro-batch can be split evenly over all devices.
+
+    Args:
+      mesh: the device mesh.
+      batch_size: images in a batch.
+      parts: micro-batches of a batch.
+    """
+    if batch_size % (mesh.size * parts) and not batch_size % parts and parts > 1:
+        raise ValueError(
+            f"training.accumulate={parts} makes micro-batches of {batch_size // parts} images, "
+            f"which do not divide evenly over {mesh.size} devices: choose fewer micro-batches, or "
+            f"a training.batch_size that is a multiple of {mesh.size * parts}."
+        )
     if batch_size % mesh.size:
         raise ValueError(
             f"training.batch_size={batch_size} does not divide evenly over mesh.data="

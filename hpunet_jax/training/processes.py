@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import jax
@@ -180,6 +180,15 @@ def agreed_step(checkpoints: Checkpoints) -> int | None:
                 f"would go on from in {checkpoints.folder}: all processes must see the same files."
             )
     return None if newest < 0 else newest
+
+
+def of_first(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores that process 0 found, so that all decide alike; each has the same names."""
+    if jax.process_count() == 1:
+        return dict(scores)
+    values = np.array(list(scores.values()), np.float64)
+    first = _gather(values.view(np.uint8))[0]
+    return dict(zip(scores, first.view(np.float64).tolist(), strict=True))
 
 
 def _gather(array: np.ndarray) -> np.ndarray:

@@ -15,13 +15,15 @@ from hpunet_jax.augmentation import (
     hide_batch,
     training_batch,
 )
-from hpunet_jax.config import check_config
+from hpunet_jax.config import check_config, value_of
 from hpunet_jax.networks import Network, build_network, check_image_shape
 from hpunet_jax.objectives import Objective, build_objective
 from hpunet_jax.training import mesh as meshes
+from hpunet_jax.training.freezing import frozen_modules
+from hpunet_jax.training.loss import Metrics
 from hpunet_jax.training.optimizer import build_optimizer
 from hpunet_jax.training.state import TrainState, init_state, state_layout, state_shapes
-from hpunet_jax.training.step import Examples, Metrics, build_train_step
+from hpunet_jax.training.step import Examples, build_train_step
 
 
 class Setup(NamedTuple):
@@ -45,7 +47,7 @@ class Setup(NamedTuple):
 
     def init_state(self, key: jax.Array) -> TrainState:
         """The state before the first step, with weights drawn from `key`, on the devices."""
-        state = init_state(key, self.network, self.objective, self.optimizer)
+        state = init_state(key, self.network, self.objective, self.optimizer, self._ema)
         return jax.device_put(state, self.layout)
 
     def state_shapes(self) -> TrainState:
@@ -54,8 +56,12 @@ class Setup(NamedTuple):
         def lying(x, sharding):
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
-        shapes = state_shapes(self.network, self.objective, self.optimizer)
+        shapes = state_shapes(self.network, self.objective, self.optimizer, self._ema)
         return jax.tree.map(lying, shapes, self.layout)
+
+    @property
+    def _ema(self) -> bool:
+        return self.layout.ema is not None
 
 
 def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | None = None) -> Setup:
@@ -73,7 +79,8 @@ def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | No
     """
     check_config(config)
     mesh = meshes.build_mesh(config.mesh.data, config.mesh.space, devices)
-    meshes.check_batch(mesh, config.training.batch_size)
+    parts, ema = value_of(config, "training.accumulate"), value_of(config, "training.ema_decay") > 0
+    meshes.check_batch(mesh, config.training.batch_size, parts)
     by_level = meshes.ByLevel(mesh, config.mesh.min_rows)
     network = build_network(config.model, by_level, mesh.devices.flat[0].platform)
     crop = config.data.crop
@@ -81,10 +88,11 @@ def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | No
     meshes.check_rows(mesh, crop[0], network.size_multiple, config.mesh.min_rows)
     objective = build_objective(config.objective)
     optimizer = build_optimizer(config.optimizer, config.training.steps)
-    shapes = state_shapes(network, objective, optimizer)
+    shapes = state_shapes(network, objective, optimizer, ema)
     layout = state_layout(shapes, mesh, config.mesh.shard_optimizer)
     draw_batch = build_draw_batch(config)
-    step = build_train_step(config, network, objective, optimizer, draw_batch, mesh, layout)
+    frozen = frozen_modules(value_of(config, "training.freeze"), shapes.params.network)
+    step = build_train_step(config, network, objective, optimizer, draw_batch, mesh, layout, frozen)
     return Setup(mesh, network, objective, optimizer, layout, step)
 
 

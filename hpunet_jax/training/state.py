@@ -32,12 +32,14 @@ class TrainState(NamedTuple):
       params: what is trained.
       optimizer: the optax state.
       objective: the objective's state (GECO: the moving average).
+      ema: the exponential moving average of the network's parameters; None: there is none.
     """
 
     step: jax.Array
     params: Trainable
     optimizer: Any
     objective: Any
+    ema: Any = None
 
 
 def init_state(
@@ -45,18 +47,30 @@ def init_state(
     network: Network,
     objective: Objective,
     optimizer: optax.GradientTransformation,
+    ema: bool = False,
 ) -> TrainState:
-    """The state before the first step, with weights drawn from `key`."""
+    """The state before the first step, with weights drawn from `key`.
+
+    Args:
+      key: a random key.
+      network: the network.
+      objective: the objective.
+      optimizer: the optimizer.
+      ema: whether there is a moving average of the weights; it starts as these.
+    """
     network_params = jax.tree.map(jnp.asarray, network.init(key))
-    return _first_state(network_params, objective, optimizer)
+    return _first_state(network_params, objective, optimizer, ema)
 
 
 def state_shapes(
-    network: Network, objective: Objective, optimizer: optax.GradientTransformation
+    network: Network,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    ema: bool = False,
 ) -> TrainState:
     """The shapes and dtypes of `init_state`, without drawing weights."""
     return jax.eval_shape(
-        lambda params: _first_state(params, objective, optimizer), network.param_shapes()
+        lambda params: _first_state(params, objective, optimizer, ema), network.param_shapes()
     )
 
 
@@ -78,7 +92,8 @@ def state_layout(shapes: TrainState, mesh: Mesh, shard_optimizer: bool) -> Train
     return layout._replace(optimizer=split)
 
 
-def _first_state(network_params, objective, optimizer) -> TrainState:
+def _first_state(network_params, objective, optimizer, ema) -> TrainState:
     objective_params, objective_state = objective.init()
     params = Trainable(network_params, objective_params)
-    return TrainState(jnp.int32(0), params, optimizer.init(params), objective_state)
+    average = jax.tree.map(jnp.copy, network_params) if ema else None  # both are donated
+    return TrainState(jnp.int32(0), params, optimizer.init(params), objective_state, average)

@@ -148,3 +148,55 @@ def test_folders_that_the_library_would_take_for_patterns_are_refused(tmp_path, 
     with pytest.raises(ValueError, match="takes for a pattern"):
         save(tmp_path / name / "run", 1)
     assert not (tmp_path / name).exists()
+
+
+def save_validated(workdir, scores, keep=1, **training):
+    """One checkpoint for each score, at steps 1, 2, ...; None is a step without validation."""
+    fields = {"keep_best_by": "ged2", **training}
+    config = ml_collections.ConfigDict({**CONFIG.to_dict(), "training": fields}).lock()
+    with Checkpoints(workdir, keep=keep) as checkpoints:
+        for step, score in enumerate(scores, start=1):
+            validation = None if score is None else {"ged2": score, "hungarian_iou": score}
+            params = jax.tree.map(lambda leaf, s=step: leaf * s, PARAMS)
+            ema = jax.tree.map(np.negative, params) if training.get("ema_decay") else None
+            checkpoints.save(step, params, {"step": step}, config, ema, validation)
+
+
+def test_the_best_checkpoint_stays_beside_the_newest(tmp_path):
+    save_validated(tmp_path, [0.5, 0.3, None, 0.3, float("nan"), 0.4])
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2, 6]
+        assert checkpoints.best("ged2") == (2, 0.3)
+        assert checkpoints.best("hungarian_iou") == (6, 0.4)  # of those that are left
+        assert checkpoints.best("rand_error") is None
+        assert checkpoints.step("best") == 2
+        bias = checkpoints.params(PARAMS, "best")["prior/latent_0"]["b"]
+        np.testing.assert_array_equal(bias, 2 * np.ones(3))
+
+
+def test_without_a_best_checkpoint_the_steps_that_there_are_are_named(tmp_path):
+    save_validated(tmp_path / "none", [None, None], keep=0)
+    save_validated(tmp_path / "off", [0.5], keep_best_by="")
+    for folder, message in (("none", r"no best checkpoint yet.*of \[1, 2\]"), ("off", "best_by=")):
+        refused = pytest.raises(CheckpointError, match=message)
+        with Checkpoints(tmp_path / folder) as checkpoints, refused:
+            checkpoints.step("best")
+
+
+def test_a_damaged_validation_is_not_the_best_and_does_not_end_a_run(tmp_path):
+    save_validated(tmp_path, [0.1, 0.3], keep=2)
+    (file,) = (tmp_path / "checkpoints" / "1" / "validation").glob("*metadata*")
+    file.write_bytes(file.read_bytes()[:-3])
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.step("best") == 2
+
+
+def test_the_average_of_the_weights_is_read_by_its_name_and_missed_in_a_sentence(tmp_path):
+    save_validated(tmp_path / "with", [0.5], ema_decay=0.9)
+    save_validated(tmp_path / "without", [0.5])
+    with Checkpoints(tmp_path / "with") as checkpoints:
+        bias = checkpoints.ema(PARAMS)["prior/latent_0"]["b"]
+        np.testing.assert_array_equal(bias, -np.ones(3))
+    refused = pytest.raises(CheckpointError, match=r"trained with training\.ema_decay=0")
+    with Checkpoints(tmp_path / "without") as checkpoints, refused:
+        checkpoints.ema(PARAMS)

@@ -11,8 +11,8 @@ from benchmarks.recorded import Recording
 from hpunet_jax.augmentation import Batch
 from hpunet_jax.networks import HPUNetConfig, hpunet
 from hpunet_jax.objectives import GecoParams, geco, top_k_mask
+from hpunet_jax.training.loss import batch_loss
 from hpunet_jax.training.state import Trainable
-from hpunet_jax.training.step import batch_loss
 
 RATE = 0.01
 QUICK = {"xla_backend_optimization_level": 0}  # compile in half the time

@@ -6,8 +6,8 @@ import pytest
 
 from hpunet_jax.augmentation import Batch
 from hpunet_jax.objectives import GecoParams
+from hpunet_jax.training.loss import batch_loss
 from hpunet_jax.training.state import Trainable
-from hpunet_jax.training.step import batch_loss
 
 ROWS = (
     "loss",

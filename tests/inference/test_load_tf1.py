@@ -4,10 +4,16 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 import hpunet_jax
+from experiments.run_config import get_config
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.objectives import lagrange_multiplier
+from hpunet_jax.training import set_up
+from hpunet_jax.training.resuming import resume
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -59,6 +65,14 @@ def test_the_imported_directory_loads_with_the_same_parameters(model, prefix, tm
     for module, leaves in model.params.items():
         for leaf, value in leaves.items():
             np.testing.assert_array_equal(imported.params[module][leaf], value)
+
+    config = get_config(str(tmp_path / "official"))  # of `train` without --config
+    setup = set_up(config, jax.devices()[:1])
+    with Checkpoints(tmp_path / "official") as checkpoints:
+        state = resume(checkpoints, config, setup.init_state(jax.random.key(1)), 0)
+    jax.tree.map(np.testing.assert_array_equal, state.params.network, imported.params)
+    assert lagrange_multiplier(state.params.objective.raw_multiplier) == pytest.approx(1.0)
+    assert state.step == 0
 
     again = import_tf1(*arguments)
     assert again.returncode == 1

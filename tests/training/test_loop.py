@@ -3,11 +3,14 @@
 import csv
 import itertools
 import os
+import resource
 import signal
+import threading
 
 import jax
 import numpy as np
 import pytest
+from absl import logging
 
 from hpunet_jax import load
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
@@ -85,12 +88,12 @@ def metrics(workdir):
 
 def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_config, batches_from):
     whole = train(tiny_config, tmp_path / "whole", batches_from)
-    with pytest.raises(PowerCut):
-        train(tiny_config, tmp_path / "parts", until(batches_from, 3))  # saved at step 2
     handler = signal.getsignal(signal.SIGTERM)
-    stopped = train(tiny_config, tmp_path / "parts", with_sigterm(batches_from, during_step=3))
-    assert stopped.step == 3
+    stopped = train(tiny_config, tmp_path / "parts", with_sigterm(batches_from, during_step=2))
+    assert stopped.step == 2
     assert signal.getsignal(signal.SIGTERM) is handler
+    with pytest.raises(PowerCut):
+        train(tiny_config, tmp_path / "parts", until(batches_from, 3))  # not saved
     resumed = train(tiny_config, tmp_path / "parts", batches_from)
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
     rows = metrics(tmp_path / "whole")
@@ -230,3 +233,34 @@ def test_instance_labels_that_do_not_fit_the_model_are_refused(tiny_config):
     }
     with pytest.raises(ValueError, match=r"num_classes is 2, but data\.num_ids=5 makes 6 classes"):
         build_draw_batch(config)(jax.random.key(0), examples)
+
+
+def test_a_full_disk_ends_a_run_in_a_sentence_and_it_goes_on_once_there_is_room(
+    tmp_path, tiny_config, batches_from, monkeypatch
+):
+    # What Orbax's threads print would not fit into a small file either, which pytest puts it in.
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(logging.get_absl_logger(), "disabled", True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def with_little_room_from(last):
+        def start(step):
+            for i, batch in enumerate(batches_from(step), start=step + 1):
+                if i == last:  # no file may grow beyond this
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+                yield batch
+
+        return start
+
+    try:
+        with pytest.raises(OSError, match=r"checkpoints/4 cannot be written \(File too large\)"):
+            train(tiny_config, tmp_path / "full", with_little_room_from(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with Checkpoints(tmp_path / "full") as checkpoints:
+        assert checkpoints.steps() == [2]
+    assert [row["step"] for row in metrics(tmp_path / "full")] == ["1", "2", "3", "4"]
+    resumed = train(tiny_config, tmp_path / "full", batches_from)
+    whole = train(tiny_config, tmp_path / "whole", batches_from)
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+    assert metrics(tmp_path / "full") == metrics(tmp_path / "whole")

@@ -1,6 +1,7 @@
 """Curves on disk, and what resuming does to them."""
 
 import csv
+import resource
 
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -92,3 +93,36 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     left.touch()
     MetricsLog(tmp_path, start_step=0).__exit__()
     assert not left.exists()
+
+
+def test_a_row_that_finds_no_room_is_not_begun(tmp_path):
+    path, limits = tmp_path / FILE_NAME, resource.getrlimit(resource.RLIMIT_FSIZE)
+    refused = pytest.raises(OSError, match=r"metrics\.csv cannot be written \(File too large\)")
+    with MetricsLog(tmp_path, start_step=0) as log:
+        log.write(1, {"loss": 1.0})
+        before = path.read_bytes()
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 3, limits[1]))
+            with refused:
+                log.write(2, {"loss": 0.123456789})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+
+
+def test_columns_of_validations_come_and_go_and_others_are_refused(tmp_path):
+    with MetricsLog(tmp_path, start_step=0) as log:
+        log.write(1, {"loss": 1.0})
+        log.write(2, {"loss": 2.0, "validation_ged2": 0.5})
+    with MetricsLog(tmp_path, start_step=2) as log:
+        log.write(3, {"loss": 3.0})
+        log.write(4, {"loss": 4.0, "validation_ged2": 0.25, "validation_loss": 1.0})
+        with pytest.raises(ValueError, match=r"other columns than this run writes \(kl\)"):
+            log.write(5, {"loss": 4.0, "kl": 1.0})
+    assert (tmp_path / FILE_NAME).read_text().splitlines() == [
+        "step,loss,validation_ged2,validation_loss",
+        "1,1.0,nan,nan",
+        "2,2.0,0.5,nan",
+        "3,3.0,nan,nan",
+        "4,4.0,0.25,1.0",
+    ]

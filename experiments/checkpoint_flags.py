@@ -1,0 +1,38 @@
+"""The flags by which programs choose a checkpoint of a work directory: --step and --weights."""
+
+import os
+
+from absl import flags
+
+import hpunet_jax
+
+
+class _StepParser(flags.ArgumentParser[int | str]):
+    """Reads the number of a step, or "best"."""
+
+    syntactic_help = 'a step, or "best"'
+
+    def parse(self, argument: int | str) -> int | str:
+        text = str(argument)
+        if text == "best":
+            return text
+        if not (text.isascii() and text.isdecimal()):
+            raise ValueError('expected the number of a step, or "best"')
+        return int(text)
+
+
+STEP = flags.DEFINE(
+    _StepParser(),
+    "step",
+    None,
+    'Which checkpoint: a step, or "best" by training.keep_best_by; default: the newest.',
+    serializer=flags.ArgumentSerializer(),
+)
+WEIGHTS = flags.DEFINE_enum(
+    "weights", "trained", ["trained", "ema"], "Its weights, or their exponential moving average."
+)
+
+
+def load(path: str | os.PathLike[str]) -> hpunet_jax.Model:
+    """The model of a work directory, or of a model file, that the flags choose."""
+    return hpunet_jax.load(path, STEP.value, weights=WEIGHTS.value)

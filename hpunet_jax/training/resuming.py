@@ -1,0 +1,88 @@
+"""Training states to checkpoints and back, and what a resumed run may change."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+from absl import logging
+
+from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.config import differences
+from hpunet_jax.training.optimizer import changed_past
+from hpunet_jax.training.state import TrainState
+
+# A resumed run may be longer, report, validate or evaluate differently, and run on other devices or
+# with another use of their memory.
+MAY_CHANGE = (
+    "training.steps",
+    "training.log_every",
+    "training.checkpoint_every",
+    "training.keep_",
+    "training.validat",
+    "training.accumulate",
+    "evaluation.",
+    "mesh.",
+    "model.remat",
+    "data.dir",
+    "optimizer.learning_rate.",  # as long as the rates of the steps that are done stay
+)
+
+
+def resume(
+    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState, step: int
+) -> TrainState:
+    """The state of the checkpoint of `step`, laid out over devices like `state`.
+
+    Raises:
+      CheckpointError: if the checkpoint was made by another config, or cannot be read; if this
+        config would have trained it with other learning rates.
+    """
+    made_by = checkpoints.config(step)
+    changed = {
+        name: values
+        for name, values in differences(made_by, config).items()
+        if not name.startswith(MAY_CHANGE)
+    }
+    if changed:
+        name, (old, new) = next(iter(changed.items()))
+        raise CheckpointError(
+            f"{checkpoints.folder} holds a run of another config: {name} is {old!r} there and "
+            f"{new!r} here ({len(changed)} such field(s): {', '.join(changed)}). Use another "
+            "--workdir, with --init_from to start from these weights, or the config of that run."
+        )
+    if problem := changed_past(made_by, config, step):
+        raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
+    logging.info("Resuming from step %d of %s", step, checkpoints.folder)
+    rest = checkpoints.training(_without_network(state), step)
+    params = state.params._replace(
+        network=checkpoints.params(state.params.network, step), objective=rest.params.objective
+    )
+    ema = None if state.ema is None else checkpoints.ema(state.ema, step)
+    return TrainState(rest.step, params, rest.optimizer, rest.objective, ema)
+
+
+def save(
+    checkpoints: Checkpoints,
+    step: int,
+    state: TrainState,
+    config: ml_collections.ConfigDict,
+    validation: Mapping[str, float] | None = None,
+) -> None:
+    """Writes `state`, and the scores of a validation, as the checkpoint of `step`."""
+    rest = _without_network(state)
+    checkpoints.save(step, state.params.network, rest, config, state.ema, validation)
+
+
+class _WithoutNetwork(NamedTuple):
+    """What a checkpoint holds of a `TrainState` beside the network's parameters."""
+
+    step: jax.Array
+    params: Any
+    optimizer: Any
+    objective: Any
+
+
+def _without_network(state: TrainState) -> _WithoutNetwork:
+    params = state.params._replace(network=None)
+    return _WithoutNetwork(state.step, params, state.optimizer, state.objective)
