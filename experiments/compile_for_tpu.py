@@ -49,7 +49,10 @@ def main(_) -> None:
     }
     start = time.monotonic()
     setup = set_up(config, devices)
-    compiled = tpu_report.compile_step(setup, config.training.batch_size, shapes)
+    generation = _TOPOLOGY.value.partition(":")[0]
+    compiled = tpu_report.compile_step(
+        setup, config.training.batch_size, shapes, chips.CHIPS[generation].hbm_gib
+    )
     seconds = time.monotonic() - start
     moments = jax.tree.leaves(setup.state_shapes().optimizer)
     updates = {x.shape for x in moments if not x.sharding.is_fully_replicated}

@@ -18,7 +18,7 @@ from hpunet_jax.buckets import place
 from hpunet_jax.compilation.cache import use_cache
 from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
 from hpunet_jax.folders import check_local
-from hpunet_jax.memory import keep_freed_memory
+from hpunet_jax.memory import keep_freed_memory, out_of_memory
 from hpunet_jax.xla_flags import set_xla_flags
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "On an error, show where it came from.")
@@ -64,6 +64,12 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
             if _TRACEBACK.value:
                 raise
             print(f"\nerror: {error}", file=sys.stderr)
+            sys.exit(1)
+        except RuntimeError as error:  # JAX's are of this kind
+            sentence = out_of_memory(error)
+            if sentence is None or _TRACEBACK.value:
+                raise
+            print(f"\nerror: {sentence}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("\nstopped by Ctrl-C", file=sys.stderr)

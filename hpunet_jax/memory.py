@@ -12,6 +12,10 @@ def keep_freed_memory() -> None:
     On CPUs, XLA allocates the activations anew in each step. By default glibc maps and unmaps them,
     and the kernel clears every page: see benchmarks/allocation.py for what that costs. It changes
     this process for good, so a program calls it, never the library.
+
+    One arena for all threads, since glibc maps what does not fit the others' heaps of 64 MiB anew
+    each time, whatever the other two settings say. What compiling leaves behind lies in the same
+    arena: a step that was loaded, not compiled, is faster.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is None:
         return  # not glibc
@@ -23,3 +27,14 @@ def device_memory() -> int:
     """Bytes of memory of a device; of the computer where that is the device."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """A sentence for a device whose memory does not suffice, with what to do; None if it does."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    return (
+        f"the memory of a device does not suffice: {str(error).splitlines()[0][:200]} Use a "
+        "smaller batch (training.batch_size, evaluation.batch_size or --batch_size) or more "
+        "devices; in training also a larger mesh.space, model.dtype=bfloat16 or model.remat."
+    )

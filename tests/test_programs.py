@@ -9,6 +9,7 @@ import pytest
 from configs import demo
 from experiments import program
 from experiments.run_config import with_config_of_run
+from hpunet_jax.memory import out_of_memory
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -72,3 +73,11 @@ def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
         with_config_of_run(["train", "--workdir=elsewhere", "--config.training.steps=3"])
     for given in (["--config=x", workdir], ["--config", "x", workdir], ["--workdir=elsewhere"]):
         assert with_config_of_run(["train", *given]) == ["train", *given]
+
+
+def test_a_device_without_enough_memory_is_answered_with_what_to_do():
+    sentence = out_of_memory(
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nx")
+    )
+    assert "Out of memory allocating 9 bytes. Use a smaller batch" in sentence
+    assert out_of_memory(RuntimeError("INTERNAL: no such thing")) is None

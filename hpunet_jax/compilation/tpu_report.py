@@ -51,7 +51,10 @@ def collectives(program: Program) -> Iterator[Collective]:
 
 
 def compile_step(
-    setup: Setup, batch_size: int, example_shapes: Mapping[str, jax.ShapeDtypeStruct]
+    setup: Setup,
+    batch_size: int,
+    example_shapes: Mapping[str, jax.ShapeDtypeStruct],
+    hbm_gib: float = math.inf,
 ) -> jax.stages.Compiled:
     """Compiles a whole training step for devices that need not exist.
 
@@ -59,6 +62,7 @@ def compile_step(
       setup: what a config describes, on those devices.
       batch_size: number of examples of a batch.
       example_shapes: shape and dtype of one example of the data set, by its features' names.
+      hbm_gib: memory of a device; nothing is compiled if not even state and batch fit.
 
     Returns:
       The compiled step.
@@ -71,8 +75,16 @@ def compile_step(
         name: jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype, sharding=where)
         for name, x in example_shapes.items()
     }
+    state = setup.state_shapes()
+    gib = sum(_bytes_of_a_device(x) for x in jax.tree.leaves((state, examples))) / 2**30
+    if gib > hbm_gib:
+        raise ValueError(
+            f"the state and a batch of {batch_size} images on {setup.mesh.size} devices take "
+            f"{gib:.1f} GiB of each, which has {hbm_gib:.1f}: use more devices, a smaller "
+            "training.batch_size, a smaller network, or mesh.shard_optimizer."
+        )
     step: Any = setup.step  # jitted
-    lowered = step.lower(setup.state_shapes(), examples)
+    lowered = step.lower(state, examples)
     try:
         return lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -83,6 +95,11 @@ def compile_step(
             f"of a device: {str(error).splitlines()[0][:200]} Use more devices, a smaller "
             "training.batch_size, a larger mesh.space, model.dtype=bfloat16 or model.remat."
         ) from error
+
+
+def _bytes_of_a_device(x: jax.ShapeDtypeStruct) -> int:
+    shape = x.sharding.shard_shape(x.shape) if x.sharding else x.shape
+    return math.prod(shape) * x.dtype.itemsize
 
 
 def report(

@@ -82,9 +82,14 @@ def test_a_step_that_no_device_holds_is_refused_in_a_sentence():
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in hbm.")
 
     mesh = meshes.build_mesh(2, 1, jax.devices()[:2])
-    setup = mock.Mock(spec=Setup, mesh=mesh, step=Step())
+    state = {"w": jax.ShapeDtypeStruct((2**28,), np.float32)}
+    setup = mock.Mock(spec=Setup, mesh=mesh, step=Step(), state_shapes=lambda: state)
     with pytest.raises(ValueError, match="8 images on 2 devices does not fit the memory"):
         compile_step(setup, 8, {})
+    # What is known before is said before: 1 GiB of parameters, and half of 2 GiB of images.
+    images = {"image": jax.ShapeDtypeStruct((2**14, 2**14), np.uint8)}
+    with pytest.raises(ValueError, match=r"take 2\.0 GiB of each, which has 1\.9"):
+        compile_step(setup, 8, images, hbm_gib=1.9)
 
 
 def test_a_steps_time_is_bounded_by_passes_bytes_cycles_and_links():
