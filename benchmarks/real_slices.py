@@ -66,6 +66,17 @@ def real_crops(source: str) -> dict[str, Crops]:
     return {patient: Crops(*map(np.stack, crops)) for patient, crops in found.items() if crops[0]}
 
 
+def whole_slices(source: str) -> list[np.ndarray]:
+    """The marked slices themselves, uint8 [H, W, 1]."""
+    found = []
+    for scan in index_files(source).scans:
+        markup, series = read_markup(scan.xml), read_series(*scan.folders)
+        marked = sorted({z for lesion in markup.lesions() for z in lesion.slices})
+        places = (series.find(z, markup.images.get(z, ())) for z in marked)
+        found += [to_grey(read_hounsfield(p.path), WINDOW)[..., None] for p in places if p]
+    return found
+
+
 def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     """The figures of some slices.
 

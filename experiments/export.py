@@ -49,7 +49,8 @@ def main(_) -> None:
         raise ValueError("--dtype belongs to --format=npz; stablehlo and onnx are float32.")
     model = checkpoint_flags.load(_WORKDIR.value)
     if _FORMAT.value == "npz":
-        write_model(out, model.params, model.config, _DTYPE.value)
+        calibration = model.calibration.to_arrays() if model.calibration else None
+        write_model(out, model.params, model.config, _DTYPE.value, calibration)
     else:
         size = size or tuple(model.config.data.crop)
         write_portable(out, export_model(model, size, _FORMAT.value))

@@ -12,6 +12,7 @@ from typing import Any
 
 import ml_collections
 from absl import app, flags, logging
+from tqdm import tqdm
 
 from experiments import shipped
 from hpunet_jax.buckets import place
@@ -148,6 +149,12 @@ def parse_size(flag: str, values: list[str] | None) -> tuple[int, int] | None:
     if height < 1 or width < 1:
         raise ValueError(f"--{flag} is {height},{width}; expected positive numbers.")
     return height, width
+
+
+def warn(sentence: str | None) -> None:
+    """Prints a warning, if there is one, without tearing a progress bar."""
+    if sentence:
+        tqdm.write(f"warning: {sentence}")
 
 
 def check_addresses(values: Mapping[str, Any]) -> None:

@@ -107,6 +107,7 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) ->
         for path in missing:
             bar.set_postfix_str(path.name)
             slices, settings = read(path)
+            program.warn(model.warning(path.name, slices.array))
             write_samples(
                 model,
                 slices,

@@ -83,6 +83,7 @@ def main(_) -> None:
         for path in paths:
             if rows[path.name] is None:
                 slices, settings = read(path)
+                program.warn(model.warning(path.name, slices.array))
                 try:
                     memory = segmenter.memory(slices.array.shape[1:3])
                 except ValueError as error:

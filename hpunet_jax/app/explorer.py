@@ -30,11 +30,13 @@ class Opened(NamedTuple):
       picture: the picture.
       case: its case, of the padded image.
       inside: the slices that cut the picture out of the padded image.
+      warning: a sentence, if the picture is unlike those that the model was trained on.
     """
 
     picture: Picture
     case: Case
     inside: tuple[slice, slice]
+    warning: str | None
 
 
 class Explorer:
@@ -84,6 +86,7 @@ class Explorer:
             "pixels": arrays.to_json(picture.pixels),
             "graders": graders,
             "scales": [list(shape) for shape in opened.case.latent_shapes],
+            "warning": opened.warning,
         }
 
     def hypotheses(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,9 +224,9 @@ class Explorer:
             if place not in self._cases:
                 picture = self.pictures.open(*place)
                 padded, inside = pad_to_multiple(picture.pixels, self.model.network.size_multiple)
-                self._cases[place] = Opened(
-                    picture, self.model.open(padded, spacing=picture.spacing), inside
-                )
+                case = self.model.open(padded, spacing=picture.spacing)
+                warning = self.model.warning(picture.name, picture.pixels)
+                self._cases[place] = Opened(picture, case, inside, warning)
             self._cases.move_to_end(place)
             while len(self._cases) > self._max_cases:
                 self._cases.popitem(last=False)

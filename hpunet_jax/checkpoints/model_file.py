@@ -1,25 +1,27 @@
 """A trained model as one small file: parameters and config, without what only training needs.
 
-The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32 or float16, and `config`,
-the config that made them, as JSON. Reading it runs no code of the file.
+The file is a NumPy .npz archive: arrays `<module>/<parameter>` in float32 or float16; `config`, the
+config that made them, as JSON; maybe `calibration/<array>`. Reading it runs no code of the file.
 """
 
 import io
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
 import numpy as np
 
-from hpunet_jax.buckets import place
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints.directory import CheckpointError, read_config
 from hpunet_jax.config import to_json
 from hpunet_jax.files import is_file, read_bytes, write_aside
 
 SUFFIX = ".npz"
 _CONFIG = "config"
+_CALIBRATION = "calibration/"  # no module of a network has this name
 
 Params = dict[str, dict[str, np.ndarray]]
 
@@ -29,6 +31,7 @@ def write_model(
     params: Any,
     config: ml_collections.ConfigDict,
     dtype: str = "float32",
+    calibration: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes a model to one file.
 
@@ -37,6 +40,7 @@ def write_model(
       params: the network's parameters, {module: {parameter: array}}.
       config: the config that made them.
       dtype: "float32"; or "float16", half as large, with weights rounded to 11 bits.
+      calibration: arrays of a calibration, by name.
 
     Raises:
       ValueError: if float16 cannot hold a weight.
@@ -46,6 +50,7 @@ def write_model(
         for module, parameters in params.items()
         for name, value in parameters.items()
     }
+    arrays |= {_CALIBRATION + name: value for name, value in (calibration or {}).items()}
     with write_aside(path) as aside:
         np.savez_compressed(aside, **arrays, **{_CONFIG: np.array(to_json(config))})
 
@@ -69,21 +74,10 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
       CheckpointError: if there is no such file, or it is damaged or something else.
     """
     path = place(path, "the model file")
-    if not is_file(path):
-        raise CheckpointError(f"there is no model {path}.")
-    data = io.BytesIO(read_bytes(path))
-    try:
-        archive = np.load(data, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array, not an archive of them")
-        arrays = {name: archive[name] for name in archive.files}
-        text = str(arrays.pop(_CONFIG))
-    except PermissionError:
-        raise
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(
-            f"{path} does not hold a model ({error}): write it again with `hpunet export`."
-        ) from error
+    arrays = _read_arrays(path, lambda name: not name.startswith(_CALIBRATION))
+    if _CONFIG not in arrays:
+        raise CheckpointError(_no_model(path, f"it has no {_CONFIG}"))
+    text = str(arrays.pop(_CONFIG))
     params: Params = {}
     for name, array in arrays.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
@@ -94,6 +88,34 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Params, ml_collections.Con
         module, _, parameter = name.rpartition("/")
         params.setdefault(module, {})[parameter] = array.astype(np.float32)
     return params, read_config(text, path)
+
+
+def read_calibration(path: str | os.PathLike[str]) -> dict[str, np.ndarray] | None:
+    """The arrays of the calibration in a model file, by name; None if it has none.
+
+    Raises:
+      CheckpointError: as `read_model`.
+    """
+    path = place(path, "the model file")
+    arrays = _read_arrays(path, lambda name: name.startswith(_CALIBRATION))
+    return {name.removeprefix(_CALIBRATION): array for name, array in arrays.items()} or None
+
+
+def _read_arrays(path: AnyPath, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    if not is_file(path):
+        raise CheckpointError(f"there is no model {path}.")
+    data = io.BytesIO(read_bytes(path))
+    try:
+        archive = np.load(data, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array, not an archive of them")
+        return {name: archive[name] for name in archive.files if wanted(name)}
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(_no_model(path, str(error))) from error
+
+
+def _no_model(path: AnyPath, why: str) -> str:
+    return f"{path} does not hold a model ({why}): write it again with `hpunet export`."
 
 
 def check_params(path: str | os.PathLike[str], params: Params, shapes: Any) -> None:

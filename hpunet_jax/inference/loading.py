@@ -1,10 +1,13 @@
 """Models from where they lie: work directories, model files, the shipped model, TF1 checkpoints."""
 
+import io
 import os
+import zipfile
 from typing import Any, no_type_check
 
 import jax
 import ml_collections
+import numpy as np
 
 from hpunet_jax.arguments import check_choice, check_integer, shown
 from hpunet_jax.buckets import AnyPath, place
@@ -13,15 +16,18 @@ from hpunet_jax.checkpoints import (
     Checkpoints,
     check_params,
     params_from_tf1,
+    read_calibration,
     read_model,
     read_tf1,
 )
-from hpunet_jax.files import exists, is_file, is_folder
+from hpunet_jax.files import exists, is_file, is_folder, read_bytes
 from hpunet_jax.folders import check_local
+from hpunet_jax.inference.calibration import Calibration
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
 
+CALIBRATION = "calibration.npz"  # in a work directory
 _DTYPES = ("float32", "bfloat16")
 _WEIGHTS = ("trained", "ema")
 
@@ -95,7 +101,9 @@ def load(
             network.param_shapes(),
         )
         params = (checkpoints.ema if weights == "ema" else checkpoints.params)(like, step)
-    return Model(network, params, config)
+    model = Model(network, params, config)
+    model.calibration = _calibration_beside(path, model)
+    return model
 
 
 def _load_file(path: AnyPath, device: jax.Device | None, dtype: str | None) -> Model:
@@ -103,7 +111,33 @@ def _load_file(path: AnyPath, device: jax.Device | None, dtype: str | None) -> M
     config = _with_dtype(config, dtype)
     network = build_network(config.model, platform=_platform(device))
     check_params(path, params, network.param_shapes())
-    return Model(network, jax.device_put(params, device), config)
+    calibration = _calibration(path, read_calibration(path))
+    return Model(network, jax.device_put(params, device), config, calibration)
+
+
+def _calibration_beside(workdir: AnyPath, model: Model) -> Calibration | None:
+    """The calibration in a work directory, if there is one of these weights."""
+    file = workdir / CALIBRATION
+    if not is_file(file):
+        return None
+    data = io.BytesIO(read_bytes(file))
+    try:
+        arrays = dict(np.load(data, allow_pickle=False))
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(_damaged(file, error)) from error
+    calibration = _calibration(file, arrays)
+    return calibration if calibration and calibration.weights == model.digest() else None
+
+
+def _calibration(path: AnyPath, arrays: dict[str, np.ndarray] | None) -> Calibration | None:
+    try:
+        return None if arrays is None else Calibration.from_arrays(arrays)
+    except ValueError as error:
+        raise CheckpointError(_damaged(path, error)) from error
+
+
+def _damaged(path: AnyPath, error: Exception) -> str:
+    return f"{path} is damaged ({error}): write it again with `hpunet calibrate`."
 
 
 @no_type_check  # arguments are checked here, see hpunet_jax/arguments.py

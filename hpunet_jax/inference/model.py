@@ -12,6 +12,7 @@ from jaxtyping import Float, Integer, Num
 from hpunet_jax.arguments import check_flag, check_integer, check_seed
 from hpunet_jax.inference import programs
 from hpunet_jax.inference.bounds import Bounds, bounds_of, draw_weights
+from hpunet_jax.inference.calibration import LIKE, Calibration, cut_tiles, describe, sentence
 from hpunet_jax.inference.case import Case, check_spacing
 from hpunet_jax.inference.inputs import (
     Inputs,
@@ -40,12 +41,20 @@ class Model:
       params: the network's parameters.
       network: the network's functions.
       config: the config that made it.
+      calibration: which images are usual for it; None where that is not known.
     """
 
-    def __init__(self, network: Network, params: Any, config: ml_collections.ConfigDict):
+    def __init__(
+        self,
+        network: Network,
+        params: Any,
+        config: ml_collections.ConfigDict,
+        calibration: Calibration | None = None,
+    ):
         self.network = network
         self.params = params
         self.config = config
+        self.calibration = calibration
 
     @property
     def num_classes(self) -> int:
@@ -339,6 +348,67 @@ class Model:
             )
         instances = bool(self.config.get("data", {}).get("num_ids", None))
         return Case(self.network, self.params, inputs, check_spacing(spacing), instances)
+
+    @no_type_check
+    def describe(self, images: Images) -> np.ndarray:
+        """Describes images by the encoder's finest features, for a calibration.
+
+        Args:
+          images: as in `sample`.
+
+        Returns:
+          float32 [B, D]: of D / 2 channels the means, then the logarithms of their deviations.
+
+        Raises:
+          ValueError: for images of the wrong shape or scale, or a model that extrapolates.
+        """
+        inputs = self._inputs(images, None)
+        return inputs.results(describe(self.network, self.params, inputs.images))
+
+    @no_type_check
+    def unlikeness(self, images: Images) -> np.ndarray | None:
+        """How unlike images are to those that the model was trained on: above 1 is unusual.
+
+        A larger image than the training's crops is cut into tiles as large as these; it is as
+        unlike as three quarters of its tiles at most are.
+
+        Args:
+          images: as in `sample`, but of any height and width.
+
+        Returns:
+          float [B], the distances in units of that within which 99 % of validation images lie
+          (`hpunet_jax.inference.calibration`); None if the model has no calibration.
+
+        Raises:
+          ValueError: for images of the wrong shape or scale.
+        """
+        if self.calibration is None:
+            return None
+        images = np.asarray(images)
+        single = images.ndim == 3
+        tiles = [
+            cut_tiles(image, self.config.data.crop, self.network.size_multiple)
+            for image in (images[None] if single else images)
+        ]
+        found = np.array(
+            [np.quantile(self.calibration.unlikeness(self.describe(t)), LIKE) for t in tiles]
+        )
+        return found[0] if single else found
+
+    @no_type_check
+    def warning(self, name: str, images: Images) -> str | None:
+        """What there is to say of images that are unlike those that the model was trained on.
+
+        Args:
+          name: the name of the image, or of the file whose slices they are.
+          images: as in `unlikeness`.
+
+        Returns:
+          A sentence; None of usual images, or if the model has no calibration.
+        """
+        if self.calibration is None:
+            return None
+        return sentence(name, np.atleast_1d(self.unlikeness(images)))
 
     def _inputs(self, images: Any, visible_labels: Any) -> Inputs:
         return check_inputs(self.network, images, visible_labels, self.extrapolates)

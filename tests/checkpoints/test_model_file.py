@@ -7,7 +7,7 @@ import pytest
 
 import hpunet_jax
 from hpunet_jax.checkpoints import CheckpointError, read_model, write_model
-from hpunet_jax.inference import Model, loading
+from hpunet_jax.inference import Model, shipped
 from hpunet_jax.networks import build_network
 
 SECTION = {"name": "spunet", "num_scales": 2, "base_channels": 4, "convs_per_scale": 1}
@@ -37,9 +37,11 @@ def test_a_model_file_loads_like_a_work_directory(path, model):
 def test_a_pretrained_model_is_found_in_the_package_unless_there_is_such_a_folder(
     path, model, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(loading, "_PACKAGE", tmp_path / "package")
+    folder = tmp_path / "package" / "pretrained"
+    monkeypatch.setattr(shipped, "FOLDER", folder)
     monkeypatch.chdir(tmp_path)
-    write_model(tmp_path / "package" / "pretrained" / "small.npz", model.params, model.config)
+    write_model(folder / "small.npz", model.params, model.config)
+    (folder / "small.md").write_text("# small: a card")
     assert hpunet_jax.load("pretrained/small").config == model.config
     with pytest.raises(CheckpointError, match="pretrained/large/checkpoints holds no complete"):
         hpunet_jax.load("pretrained/large")

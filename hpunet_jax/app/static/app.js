@@ -82,6 +82,8 @@ async function go(id, slice = null) {
   if (!answer) return;
   picture = answer;
   $("image").value = id;
+  $("unlike").hidden = !picture.warning;
+  $("unlike").textContent = picture.warning ?? "";
   $("slice-label").hidden = picture.slices < 2;
   $("slice").max = picture.slices - 1;
   $("slice").value = picture.slice;
