@@ -77,17 +77,24 @@ def choose(folder: pathlib.Path):
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.own import builder as own_data
     from hpunet_jax.data.own.check import check
-    from hpunet_jax.data.own.suggest import Choice, Machine, look_over, suggest
+    from hpunet_jax.data.own.look import NO_WINDOW
+    from hpunet_jax.data.own.suggest import Choice, Machine, choose_window, look_over, suggest
+    from hpunet_jax.io import Preparation
     from hpunet_jax.memory import device_memory
 
     choices = [Choice("data.dir", str(folder), "the folder")]
-    foreground = None
-    kinds = {problem.kind for problem in check(folder).problems}
-    if kinds == {"masks of 0 and 255"}:
+    foreground, preparation = None, Preparation()
+    report = check(folder)
+    if NO_WINDOW in {problem.kind for problem in report.problems}:
+        window = choose_window(report.values)
+        choices.append(window)
+        preparation = Preparation(**{window.field.rpartition(".")[2]: window.value})
+        report = check(folder, preparation=preparation)
+    if {problem.kind for problem in report.problems} == {"masks of 0 and 255"}:
         foreground = 255
         reason = "masks have nothing but 0 and 255: the object; set 1 if 255 means to ignore"
         choices.append(Choice("data.foreground", foreground, reason))
-    builder = own_data.load(folder, foreground=foreground)
+    builder = own_data.load(folder, foreground=foreground, preparation=preparation)
     images = {split: info.num_examples for split, info in builder.info.splits.items()}
     split = "train"
     if not images.get(split):

@@ -222,7 +222,7 @@ _EVALUATION = {
         str,
         "what is scored: several graders, or instances",
         "graders",
-        choices=("graders", "snemi3d", "cityscapes"),
+        choices=("graders", "instances", "snemi3d", "cityscapes"),
         formerly=("lidc",),
     ),
     "absent": Field(
@@ -252,7 +252,9 @@ _EVALUATION = {
     "neighbourhood": Field(
         int, "instances: side of the box of neighbours (Appendix H)", 11, 1, 1001, odd=True
     ),
-    "min_region": Field(int, "cityscapes: pixels of a car that counts", 25, 1, 1_000_000),
+    "min_region": Field(
+        int, "instances, cityscapes: pixels of an object whose precision counts", 25, 1, 1_000_000
+    ),
 }
 
 _MESH = {

@@ -102,7 +102,7 @@ def find_graded_images(
             problems.append(f"{name} and {found[stem]} differ in their suffix only.")
         found[stem] = name
     for stem, name in drawn.items():
-        image, grader = _whose(stem, images, any_layout=graders is None)
+        image, grader = (stem, 0) if folder != "gt" else _whose(stem, images, graders is None)
         if image is None:
             problems.append(f"{name} is out of place: expected a name that ends in _l<number>.png.")
             continue

@@ -284,7 +284,7 @@ def _read(
     if "masks" not in batch:
         raise ValueError(
             "the protocol 'graders' scores the masks of graders, which this data set has not: set "
-            "evaluation.protocol to 'snemi3d' or 'cityscapes' for instances."
+            "evaluation.protocol to 'instances', 'snemi3d' or 'cityscapes' for instances."
         )
     images, masks = batch["image"], batch["masks"]
     if crop:

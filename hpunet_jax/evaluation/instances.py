@@ -1,4 +1,4 @@
-"""What the protocols of SNEMI3D and Cityscapes share (Appendices B.2, B.3, G and H).
+"""What the protocols of instances share (Appendices B.2, B.3, G and H).
 
 The samples of each test image are clustered and cleaned up, and the instances compared with the
 truth; besides, the truth, painted with random labels, is reconstructed. Two rows of instances that
@@ -16,7 +16,7 @@ has seen the image only, if it is told the label of each object that it found.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +26,10 @@ import scipy.optimize
 import skimage.measure
 import tqdm
 
-from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, seed_word
+from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages, seed_word
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
+from hpunet_jax.inference.whole import TILE
 from hpunet_jax.instances import clean_up, only_classes, renumber
 from hpunet_jax.instances.scores import foreground_probability, instance_scores
 from hpunet_jax.labels import NO_TARGET
@@ -68,11 +69,12 @@ def evaluate(
     read: Callable[[Examples], Truth],
     options: SegmentOptions,
     *,
-    crop: tuple[int, int],
+    crop: tuple[int, int] | None,
     num_ids: int | None,
     min_region: int | None = None,
     num_images: int | None = None,
     progress: bool = True,
+    tile: Sequence[int] = TILE,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -83,12 +85,14 @@ def evaluate(
       read: the truth in a batch of examples.
       options: how samples become instances. Its seed is that of the samples, of the random labels
         and, with the number of the image, of the clustering.
-      crop: height and width of the centre crop that is evaluated.
+      crop: height and width of the centre crop that is evaluated; None: whole images of any size,
+        each a batch of its own.
       num_ids: number of labels that instances are mapped to at random.
       min_region: pixels that an object must have to count in the average precision; None: no
         average precision.
       num_images: number of images, for the progress bar.
       progress: whether to show the bar.
+      tile: greatest height and width that the model sees of a whole image at once.
 
     Returns:
       The scores of each image, under the rows above and `model`.
@@ -97,7 +101,7 @@ def evaluate(
       ValueError: if there are no images, or the examples do not fit the model.
     """
     classes = stochastic_classes(model.num_classes, num_ids)
-    scorer = _Scorer(model, read, options, crop, num_ids, min_region, classes)
+    scorer = _Scorer(model, read, options, crop, tuple(tile), num_ids, min_region, classes)
     images: list[dict[str, Row]] = []
     size = 0
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image", disable=not progress) as bar:
@@ -108,7 +112,8 @@ def evaluate(
             bar.update(len(scored))
     if not images:
         raise ValueError("there are no images to evaluate: the split is empty.")
-    settings = {**dataclasses.asdict(options), "crop": list(crop), "num_ids": num_ids}
+    of_images = {"tile": list(tile)} if crop is None else {"crop": list(crop)}
+    settings = {**dataclasses.asdict(options), **of_images, "num_ids": num_ids}
     if min_region is not None:
         settings["min_region"] = min_region
     return _joined(images, settings)
@@ -162,7 +167,8 @@ class _Scorer:
     model: SegmentationModel
     read: Callable[[Examples], Truth]
     options: SegmentOptions
-    crop: tuple[int, int]
+    crop: tuple[int, int] | None
+    tile: tuple[int, ...]
     num_ids: int | None
     min_region: int | None
     classes: range  # those that stand for instances
@@ -185,11 +191,13 @@ class _Scorer:
 
     def _predict(self, examples: Examples, first: int, size: int) -> list[_Image]:
         annotations = check_annotations(examples, self.num_ids, self.model.num_classes)
-        cropped = {name: centre_crop(maps, self.crop) for name, maps in annotations.items()}
-        images = centre_crop(examples["image"], self.crop)
+        cropped = {name: self._cut(maps) for name, maps in annotations.items()}
+        images = self._cut(examples["image"])
         numbers = first + np.arange(len(images))
         target = self._draw_targets(numbers, cropped)
-        model = FullBatches(self.model, size)
+        model: FullBatches | WholeImages = FullBatches(self.model, size)
+        if self.crop is None:
+            model = WholeImages(self.model, self.tile)
         drawn = model.sample(images, self.options.num_samples, self.options.seed, first)
         rebuilt = model.reconstruct(images, np.where(target == NO_TARGET, 0, target))
         truth = zip(*self.read(cropped), strict=True)
@@ -203,6 +211,10 @@ class _Scorer:
             strict=True,
         )
         return [_Image(*one, Truth(*maps)) for one, maps in zip(of_images, truth, strict=True)]
+
+    def _cut(self, maps: np.ndarray) -> np.ndarray:
+        """The part of some maps [B, H, W, ...] that is evaluated."""
+        return maps if self.crop is None else np.asarray(centre_crop(maps, self.crop))
 
     def _draw_targets(self, numbers: np.ndarray, annotations: Examples) -> np.ndarray:
         """The targets [B, H, W] to reconstruct: random labels, by the images' numbers."""

@@ -1,7 +1,7 @@
 """One protocol for each task (Appendix B), chosen by the section `evaluation` of a config.
 
-  evaluation.protocol   'graders' (if missing; 'lidc' in older runs), 'snemi3d' or
-                        'cityscapes'
+  evaluation.protocol   'graders' (if missing; 'lidc' in older runs), 'instances' (own ones),
+                        'snemi3d' or 'cityscapes'
   evaluation.num_samples, seed
 
 for graders:
@@ -16,7 +16,9 @@ and for instances:
   evaluation.hamming_threshold  the greatest distance within a cluster (Appendix G), 16 if missing
   evaluation.erosion            side of the clean-up's erosion (Appendix H), 5 if missing
   evaluation.neighbourhood      side of the clean-up's box of neighbours, 11 if missing
-  evaluation.min_region         'cityscapes' only: pixels of a car that counts, 25 if missing
+  evaluation.min_region         'instances' and 'cityscapes': pixels of an object that counts in the
+                                average precision, 100 and 25 if missing
+  evaluation.tile               'instances', as for graders
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,8 +31,9 @@ from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.inference.whole import TILE
+from hpunet_jax.metrics.average_precision import MIN_REGION
 
-PROTOCOLS = ("graders", "snemi3d", "cityscapes")
+PROTOCOLS = ("graders", "instances", "snemi3d", "cityscapes")
 _FORMER = {"lidc": "graders"}  # names in the configs of older runs
 
 
@@ -101,6 +104,18 @@ def evaluate(
         )
     num_ids = config.data.get("num_ids", None)
     options = SegmentOptions.from_config(config)
+    if protocol == "instances":
+        return snemi3d.evaluate(
+            model,
+            batches,
+            options,
+            crop=None if config.data.get("whole_images", False) else crop,
+            num_ids=num_ids,
+            min_region=settings.get("min_region", MIN_REGION),
+            num_images=num_images,
+            tile=settings.get("tile", TILE),
+            progress=progress,
+        )
     if protocol == "snemi3d":
         return snemi3d.evaluate(
             model,

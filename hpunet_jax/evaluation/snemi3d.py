@@ -2,10 +2,11 @@
 
 Each test image is scored by the Rand error of its instances, clustered from 16 samples with Hamming
 distances up to 16, and by the IoU of its reconstruction, of one draw of random labels. The rows
-are described in `evaluation.instances`.
+are described in `evaluation.instances`. Own instances are scored likewise, besides by the average
+precision of those of some size, and over whole images.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.inference.whole import TILE
 
 OPTIONS = SegmentOptions(num_samples=16, threshold=16, no_neighbour="keep")
 """How the paper turns samples into instances."""
@@ -23,10 +25,12 @@ def evaluate(
     batches: Iterable[Examples],
     options: SegmentOptions = OPTIONS,
     *,
-    crop: tuple[int, int],
+    crop: tuple[int, int] | None,
     num_ids: int | None,
+    min_region: int | None = None,
     num_images: int | None = None,
     progress: bool = True,
+    tile: Sequence[int] = TILE,
 ) -> Scores:
     """Scores every image of a split.
 
@@ -35,13 +39,18 @@ def evaluate(
       batches: examples with `image` [B, H, W, channels] and `instances` uint16 [B, H, W], 0 for
         background. Only the last batch may be smaller than the others.
       options: how samples become instances.
-      crop: height and width of the centre crop that is evaluated.
+      crop: height and width of the centre crop that is evaluated; None: whole images, each a batch
+        of its own.
       num_ids: number of labels that instances are mapped to at random, the paper's 15.
+      min_region: pixels that an instance must have to count in the average precision; None: no
+        average precision.
       num_images: number of images, for the progress bar.
       progress: whether to show the bar.
+      tile: greatest height and width that the model sees of a whole image at once.
 
     Returns:
-      Scores with `reconstruction_iou` and `rand_error`.
+      Scores with `reconstruction_iou` and `rand_error`, and with `min_region` the detections that
+      make the average precision.
 
     Raises:
       ValueError: if there are no images, or the examples do not fit the model or the protocol.
@@ -53,7 +62,9 @@ def evaluate(
         options,
         crop=crop,
         num_ids=num_ids,
+        min_region=min_region,
         num_images=num_images,
+        tile=tile,
         progress=progress,
     )
 
@@ -61,7 +72,7 @@ def evaluate(
 def _truth(annotations: Examples) -> Truth:
     if "instances" not in annotations:
         raise ValueError(
-            "the protocol 'snemi3d' scores `instances`, which this data set has not: set "
+            "this protocol scores `instances`, which the data set has not: set "
             "evaluation.protocol to 'cityscapes' for cars in street scenes, to 'graders' for "
             "graders."
         )

@@ -17,7 +17,15 @@ _EVEN = 0.01  # by how much the sides of a square pixel may differ
 
 
 class WindowNeeded(ValueError):
-    """Nobody has said which values of a file are black and white."""
+    """Nobody has said which values of a file are black and white.
+
+    Attributes:
+      values: the least and greatest of them.
+    """
+
+    def __init__(self, text: str, values: tuple[float, float]):
+        super().__init__(text)
+        self.values = values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,11 +176,13 @@ class Preparation:
             low, high = np.percentile(values, self.percentiles)
             return float(low), float(high)
         if values.dtype not in (np.uint8, np.uint16):
+            low, high = float(values.min()), float(values.max())
             raise WindowNeeded(
-                f"{source} has {values.dtype} values, from {values.min(initial=0):g} to "
-                f"{values.max(initial=0):g}: say which of them become black and white, with "
-                "data.window=(low, high) in the file's units or data.percentiles=(1, 99), which "
-                "programs that read files take as --window=low,high and --percentiles=1,99."
+                f"{source} has {values.dtype} values, from {low:g} to {high:g}: say which of them "
+                "become black and white, with data.window=(low, high) in the file's units or "
+                "data.percentiles=(1, 99), which programs that read files take as "
+                "--window=low,high and --percentiles=1,99.",
+                (low, high),
             )
         return None
 

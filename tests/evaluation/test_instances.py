@@ -105,6 +105,19 @@ def test_clustering_tells_touching_cells_apart_and_components_do_not():
     assert rows["sample_components"]["rand_error"].mean() > 0.03
 
 
+def test_whole_images_of_any_size_are_scored_as_a_crop_of_all_of_them():
+    of_crops = score_neurites(neurites(), size=1, crop=SIZE, min_region=25)
+    whole = score_neurites(neurites(), size=1, crop=None, min_region=25, tile=(512, 512))
+    for row, metrics in of_crops.rows.items():
+        for metric, values in metrics.items():
+            np.testing.assert_array_equal(whole.rows[row][metric], values)
+        np.testing.assert_equal(
+            average_precision(whole.detections[row]), average_precision(of_crops.detections[row])
+        )
+    assert whole.settings["tile"] == [512, 512]
+    assert "crop" not in whole.settings
+
+
 def test_where_membranes_lie_between_all_cells_components_are_as_good():
     examples = neurites(1)
     for maps in examples.values():
@@ -321,7 +334,7 @@ def test_a_config_without_a_protocol_is_of_several_graders():
     assert "training_marginal" in scores.rows
     assert scores.subset_b.all()
     config.evaluation.protocol = "snemi3D"
-    with pytest.raises(ValueError, match="'snemi3D': expected one of graders, snemi3d, cityscapes"):
+    with pytest.raises(ValueError, match="'snemi3D': expected one of graders, instances, snemi3d"):
         protocols.evaluate(model, config, [], no_training)
 
 
@@ -334,7 +347,7 @@ def test_a_config_without_a_protocol_is_of_several_graders():
         (lambda: score_streets(neurites()), "num_classes is 21, but data.num_ids=3 makes 4"),
         (
             lambda: score_neurites(streets(), Colouring(13, NUM_IDS + 18)),
-            "'snemi3d' scores `instances`, which this data set has not",
+            "this protocol scores `instances`, which the data set has not",
         ),
         (
             lambda: score_streets(neurites(), Colouring()),

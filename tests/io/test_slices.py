@@ -3,6 +3,7 @@
 import h5py
 import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 import tifffile
@@ -60,6 +61,15 @@ def test_a_dicom_file_is_one_slice_in_hounsfield_units(tmp_path):
     found = read_slices(tmp_path / "a.dcm", LUNG)
     assert found.values == (CT[0].min(), CT[0].max())
     np.testing.assert_array_equal(found.array, LUNG.images(CT[:1, ..., None], None, "ct"))
+
+
+def test_white_is_the_greatest_value_also_of_dicom_files_that_say_it_is_0(tmp_path):
+    path = tmp_path / "a.dcm"
+    sitk.WriteImage(sitk.JoinSeries(sitk.GetImageFromArray(BLOCK[0])), str(path))
+    file = pydicom.dcmread(path)
+    file.PhotometricInterpretation = "MONOCHROME1"
+    file.save_as(path)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").array[..., 0], 65535 - BLOCK[0])
 
 
 @pytest.mark.parametrize(("suffix", "array"), [(".nrrd", CT), (".tif", CT), (".h5", CT / 7)])

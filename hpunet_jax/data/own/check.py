@@ -110,7 +110,7 @@ def check(
         num_classes=len(names) or max(classes - {IGNORED}, default=0) + 1,
         class_names=list(names),
         instances=any(part.kind == INSTANCES for part in found_parts.values()),
-        values=_values(readable),
+        values=_values(looks),
         used=_used(readable, preparation),
     )
 
@@ -124,10 +124,8 @@ def _look_at_all(part: Part, images: Sequence[GradedImage], wanted: Wanted) -> I
 
 def _values(looks: Sequence[Look]) -> tuple[float, float]:
     """The least and greatest value in all files."""
-    return (
-        min((look.values[0] for look in looks), default=0.0),
-        max((look.values[1] for look in looks), default=0.0),
-    )
+    known = [look.values for look in looks if look.values is not None] or [(0.0, 0.0)]
+    return min(low for low, _ in known), max(high for _, high in known)
 
 
 def _used(looks: Sequence[Look], preparation: Preparation) -> str:

@@ -129,17 +129,18 @@ def read_examples(
     """
     slices = read_image(part, image.image, preparation)
     planes = {
-        graders.index(grader): read_annotation(part, name, slices, description, preparation)
+        grader: read_annotation(part, name, slices, description, preparation)
         for grader, name in image.masks.items()
     }
     for number, pixels in enumerate(slices.array):
         name = image.id if slices.volume is None else f"{image.id}#{number}"
         if part.kind == INSTANCES:
-            yield name, pixels, _renumbered(planes[0][number], slices.source)
+            (ids,) = planes.values()
+            yield name, pixels, _renumbered(ids[number], slices.source)
             continue
         masks = np.full((*pixels.shape[:2], len(graders)), IGNORED, np.uint8)
-        for place, mask in planes.items():
-            masks[..., place] = mask[number]
+        for grader, mask in planes.items():
+            masks[..., graders.index(grader)] = mask[number]
         yield name, pixels, masks
 
 

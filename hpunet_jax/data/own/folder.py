@@ -28,6 +28,7 @@ GRADED, INSTANCES = "gt", "instances"
 
 _NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+_VOXELS = (".raw", ".zraw")  # of a MetaImage whose header is `.mhd`
 _SERIES = "/"  # at the end of the name of a folder with a DICOM series
 
 
@@ -52,9 +53,11 @@ class Part:
         return self.files[name].relative_to(self.root).as_posix()
 
     def all_files(self) -> Iterator[pathlib.Path]:
-        """The files on the disk, also those of a series."""
+        """The files on the disk, also those of a series, and the voxels of a MetaImage."""
         for name, path in self.files.items():
             yield from sorted(path.iterdir()) if name.endswith(_SERIES) else [path]
+            voxels = [path.with_suffix(suffix) for suffix in _VOXELS]
+            yield from (one for one in voxels if path.suffix == ".mhd" and one.is_file())
 
 
 def find_parts(folder: str | os.PathLike[str]) -> dict[str, Part]:
@@ -138,7 +141,7 @@ def _part(root: pathlib.Path, name: str) -> Part:
         suffix = split_suffix(file)[1]
         if any(is_clutter(one) for one in pathlib.PurePosixPath(file).parts):
             continue
-        if suffix in (".raw", ".zraw") and path.with_suffix(".mhd").is_file():
+        if suffix in _VOXELS and path.with_suffix(".mhd").is_file():
             continue  # the voxels of a MetaImage
         inner = pathlib.PurePosixPath(file).parent.as_posix()
         alone = inner.rpartition("/")[2] in ("images", GRADED, INSTANCES)

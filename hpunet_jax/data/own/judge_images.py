@@ -127,24 +127,28 @@ def instance_problems(looks: Sequence[Look]) -> list[Problem]:
 def instance_warnings(looks: Sequence[Look]) -> list[Problem]:
     """Images without instances, maps of classes instead of instances, and stray pixels."""
     warnings = []
-    for look in looks:
-        found = look.instances
-        if found is None:
-            continue
-        count = sum(found.counts)
+    found = [(look.name, look.instances) for look in looks if look.instances is not None]
+    for name, instances in found:
+        count = sum(instances.counts)
         if not count:
-            text = f"{look.name} has no instance: all ids are 0, the background."
+            text = f"{name} has no instance: all ids are 0, the background."
             warnings.append(Problem("image without instances", text))
-        elif found.pieces >= _PIECES * count:
+        elif instances.pieces >= _PIECES * count:
             text = (
-                f"the {count:,} ids of {look.name} lie in {found.pieces:,} pieces: if they are "
+                f"the {count:,} ids of {name} lie in {instances.pieces:,} pieces: if they are "
                 "classes, number the pieces (skimage.measure.label), since each instance needs an "
                 "id of its own."
             )
             warnings.append(Problem("instances in many pieces", text))
-        if tiny := int((found.areas < _TINY).sum()):
-            text = f"{tiny:,} of {count:,} instances of {look.name} have less than {_TINY} pixels."
-            warnings.append(Problem("tiny instances", text))
+    tiny = [(name, int((instances.areas < _TINY).sum())) for name, instances in found]
+    if any(count for _, count in tiny):
+        text = (
+            f"{sum(count for _, count in tiny):,} of "
+            f"{sum(sum(instances.counts) for _, instances in found):,} instances have less than "
+            f"{_TINY} pixels, the first in {next(name for name, count in tiny if count)}: stray "
+            "pixels?"
+        )
+        warnings.append(Problem("tiny instances", text))
     return warnings
 
 

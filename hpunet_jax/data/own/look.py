@@ -87,7 +87,7 @@ class Look:
       slices: number of slices; 0 of a single picture.
       kind: channels and bits.
       spacing: mm from row to row and from column to column in the file; None: it does not know.
-      values: the least and greatest value in the file.
+      values: the least and greatest value in the file; None if it could not be read.
       ends: the values that became 0 and 1; None: 0 and the type's greatest.
       bulk: between which parts of that range nearly all pixels lie.
       content: a digest of the pixels; None if all pixels are equal.
@@ -103,7 +103,7 @@ class Look:
     slices: int = 0
     kind: tuple[int, int] = (0, 0)
     spacing: tuple[float, float] | None = None
-    values: tuple[float, float] = (0.0, 0.0)
+    values: tuple[float, float] | None = None
     ends: tuple[float, float] | None = None
     bulk: tuple[float, float] = (0.0, 1.0)
     content: str | None = None
@@ -151,6 +151,7 @@ def look_at(part: Part, image: GradedImage, wanted: Wanted) -> Look:
         slices = read_image(part, image.image, wanted.preparation)
     except WindowNeeded as error:
         found.problems.append(Problem(NO_WINDOW, str(error)))
+        found.values = error.values
         return found
     except (ValueError, OSError) as error:
         found.problems.append(Problem("unreadable image", str(error)))

@@ -17,6 +17,7 @@ from hpunet_jax.labels import IGNORED
 NUM_IDS = 15
 """Random labels of instances, the paper's on SNEMI3D."""
 
+_AIR = -1000.0  # Hounsfield units
 _LIMIT = {"cpu": 128}  # greatest side of a crop, pixels; elsewhere 256
 _PIXELS = 65_536  # of a batch on a CPU
 _BYTES = 230  # of training, for each channel of a pixel at full resolution: see docs/tpu.md, LIDC
@@ -100,6 +101,19 @@ def look_over(
     return Facts(dict(images), tuple(sizes), channels, num_classes, num_graders, border)
 
 
+def choose_window(values: tuple[float, float]) -> Choice:
+    """Which values become black and white, where their type does not say it.
+
+    Args:
+      values: the least and greatest value of all images.
+    """
+    if values[0] <= _AIR / 2:
+        reason = "values below 0 as of CT: Hounsfield units from air to bone; narrow it to what is"
+        return Choice("data.window", (_AIR, 1000.0), f"{reason} looked for")
+    reason = "the values have no fixed unit: the middle 99 % of each image or volume"
+    return Choice("data.percentiles", (0.5, 99.5), reason)
+
+
 def suggest(facts: Facts, machine: Machine) -> list[Choice]:
     """The fields of a config for a data set, in the order of a config's sections.
 
@@ -150,7 +164,7 @@ def _of_model(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choice]:
     scales = min(8, int(math.log2(min(crop) / coarsest)) + 1)
     grid = [side >> (scales - 1) for side in crop]
     why = (
-        "as images are larger than the crop: what lies beside a latent is learnt, too"
+        "as images exceed the crop: latents have neighbours"
         if coarsest == 2
         else "as the crop is the whole image"
     )
@@ -230,7 +244,7 @@ def _of_evaluation(facts: Facts) -> list[Choice]:
     if facts.num_graders == 1:
         reason = "masks of one grader"
     if not facts.num_graders:
-        protocol, reason = "snemi3d", "instances: Rand error and average precision"
+        protocol, reason = "instances", "instances: Rand error and average precision"
     choices = [Choice("evaluation.protocol", protocol, reason)]
     split = next(name for name in ("test", "validation", "train") if facts.images.get(name))
     if split != "test":

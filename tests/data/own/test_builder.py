@@ -2,15 +2,21 @@ import concurrent.futures
 import pathlib
 import time
 
+import jax
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from configs import own_data as own_config  # noqa: E402
+from configs import own_instances as instances_config  # noqa: E402
 from hpunet_jax.data import pipeline  # noqa: E402
 from hpunet_jax.data.own import builder as own_data  # noqa: E402
+from hpunet_jax.data.windows import Windows  # noqa: E402
+from hpunet_jax.io import Preparation  # noqa: E402
+from hpunet_jax.tasks.targets import draw_targets  # noqa: E402
 
 
 def save(path, pixels):
@@ -191,3 +197,49 @@ def test_a_config_that_does_not_fit_own_data_is_told_what_to_set(
     if field == "data.bits":
         assert "9 problem(s)" in str(error.value)
         assert "hpunet check_data --dir=" in str(error.value)
+
+
+def test_volumes_windows_and_named_graders_are_built_and_found_again(tmp_path):
+    ct = np.random.default_rng(0).integers(-1000, 1000, (3, 12, 10)).astype(np.int16)
+    mask = (ct > 0).astype(np.uint8)
+    for folder, array in (("images", ct), ("gt/ann", mask), ("gt/ben", 1 - mask)):
+        path = tmp_path / "train" / folder / "ct.nii.gz"
+        path.parent.mkdir(parents=True)
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+    preparation = Preparation(window=(-1000.0, 1000.0))
+    config = config_for(tmp_path, **{"data.window": (-1000.0, 1000.0)})
+    builder = pipeline.open_data_set(config)
+    assert builder.builder_config.graders == ("ann", "ben")
+    examples = {
+        example["id"].decode(): example
+        for example in tfds.as_numpy(builder.as_dataset(split="train"))
+    }
+    assert sorted(examples) == ["ct#0", "ct#1", "ct#2"]
+    expected = preparation.images(ct[..., None], None, "ct")
+    for number, example in enumerate(examples[name] for name in sorted(examples)):
+        np.testing.assert_array_equal(example["image"], expected[number], strict=True)
+        np.testing.assert_array_equal(example["masks"][..., 0], mask[number], strict=True)
+        np.testing.assert_array_equal(example["masks"][..., 1], 1 - mask[number], strict=True)
+    again = own_data.load(tmp_path, preparation=preparation)
+    assert again.data_path == builder.data_path
+    other = own_data.load(tmp_path, preparation=Preparation(window=(0.0, 1.0)))
+    assert other.data_path != builder.data_path
+
+
+def test_instances_are_built_and_feed_training(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = np.kron(np.arange(6).reshape(2, 3), np.ones((6, 4), int)).astype(np.uint16) * 300
+    for part in ("train", "test"):
+        save(tmp_path / part / "images/a.png", rng.integers(0, 256, (12, 12), np.uint8))
+        save(tmp_path / part / "instances/a.png", ids)
+    config = instances_config.get_config("small").unlock()
+    config.data.dir, config.data.crop = str(tmp_path), (8, 8)
+    config.model.num_scales = 4
+    builder = pipeline.open_data_set(config)
+    (example,) = tfds.as_numpy(builder.as_dataset(split="test"))
+    np.testing.assert_array_equal(example["instances"], ids // 300, strict=True)
+    windows = Windows.from_config(config)
+    batch = next(pipeline.train_batches(builder, batch_size=2, seed=0, windows=windows))
+    assert batch["instances"].dtype == np.uint16
+    targets = draw_targets(jax.random.key(0), batch, config.data.num_ids)
+    assert set(np.unique(targets)) <= set(range(6))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from configs import own_data
 from hpunet_jax.config import check_config, load_config
-from hpunet_jax.data.own.suggest import Facts, Machine, look_over, suggest
+from hpunet_jax.data.own.suggest import Facts, Machine, choose_window, look_over, suggest
 
 ROOT = pathlib.Path(__file__).parents[3]
 CPU, GPU = Machine("cpu", 16 * 2**30), Machine("gpu", 16 * 2**30)
@@ -45,7 +45,7 @@ def test_what_is_chosen_is_a_config_that_fits_itself(size, machine, num_graders)
     assert grid[1] <= 2 * grid[0]
     assert grid[0] == 1 + larger or config.model.num_scales == 8
     assert max(crop) <= 256
-    protocol = "graders" if num_graders else "snemi3d"
+    protocol = "graders" if num_graders else "instances"
     assert config.evaluation.protocol == protocol
 
 
@@ -132,3 +132,9 @@ def test_init_writes_a_config_that_trains_as_it_is_and_overwrites_none(tmp_path)
     assert again.returncode == 1
     assert "my_data.py is there already, and is not overwritten" in again.stderr
     assert file.read_bytes() == before
+
+
+def test_a_ct_gets_a_window_in_hounsfield_units_and_other_volumes_percentiles():
+    assert choose_window((-1024.0, 3071.0))[:2] == ("data.window", (-1000.0, 1000.0))
+    assert choose_window((0.0, 1812.5))[:2] == ("data.percentiles", (0.5, 99.5))
+    assert choose_window((-0.3, 1.2))[:2] == ("data.percentiles", (0.5, 99.5))
