@@ -16,6 +16,7 @@ from hpunet_jax.files import write_aside
 from hpunet_jax.io import check_apart
 from hpunet_jax.metrics.calibration import reliability
 from hpunet_jax.metrics.iou import Absent
+from hpunet_jax.scoring.confidence import read_confidences
 from hpunet_jax.scoring.html import Shown, html_report
 from hpunet_jax.scoring.pairing import Pairing, pair
 from hpunet_jax.scoring.pictures import case_pictures, find_pictures
@@ -92,7 +93,8 @@ def score_files(
     tell(pairing.note())
     classes: Classes | None = None
     if options.instances:
-        runs = score_instances(pairing, options.min_region)
+        confidences = read_confidences(options.samples)
+        runs = score_instances(pairing, options.min_region, confidences)
         columns, sorted_by = instance_image_scores(runs), "rand_error"
     else:
         classes = check(pairing, options.num_classes, options.foreground)

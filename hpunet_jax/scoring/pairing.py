@@ -9,7 +9,9 @@ A folder may hold its maps in one of four forms, with folders above the names or
 
 They are told apart by the names: those of the truth are those of the samples. Where several forms
 agree, the first of the list is meant; but `_l<k>`, as in own data, always is a grader, and folders
-that are all numbered (0, grader_1, sample-2) are graders or samples.
+that are all numbered (0, grader_1, sample-2) are graders or samples. Of what
+`hpunet sample` and `hpunet segment` wrote, the maps alone are read: `<name>/sample_<k>` and
+`<name>_instances`.
 """
 
 import os
@@ -27,6 +29,8 @@ _NUMBERED_FOLDER = re.compile(
     r"(grader|rater|reader|expert|observer|annotator|sample|seed|run|[lsgr])?[ _-]?\d+/.+",
     re.IGNORECASE,
 )
+_INSTANCES = "_instances"  # of `segment`, which writes pictures beside them
+_SAMPLE = re.compile(r".+/sample_\d+")  # of `sample`, likewise
 _SHOWN = 3  # files that a message names
 
 Key = tuple[str, str]  # of an image, and of a grader or sample
@@ -159,6 +163,9 @@ def _files(path: pathlib.Path, flag: str) -> dict[str, pathlib.Path]:
                 f"{file} and {found[name].name} differ in their suffix only: remove one of them."
             )
         found[name] = file
+    maps = {n.removesuffix(_INSTANCES): f for n, f in found.items() if n.endswith(_INSTANCES)}
+    samples = {n: f for n, f in found.items() if _SAMPLE.fullmatch(n)}
+    found = maps or samples or found
     if not found:
         kinds = ", ".join((*SUFFIXES, *MEDICAL))
         raise FileNotFoundError(f"{flag}={path} holds no label maps ({kinds}).")

@@ -19,6 +19,7 @@ from hpunet_jax.metrics.average_precision import Detections, average_precision, 
 from hpunet_jax.metrics.gradings import Gradings
 from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.metrics.rand_error import adapted_rand_error
+from hpunet_jax.scoring.confidence import Confidences, of_instances
 from hpunet_jax.scoring.pairing import Case, Pairing
 from hpunet_jax.scoring.reading import as_gradings, check_classes, flat, read_case
 
@@ -107,14 +108,16 @@ def gradings_of(
         yield case, gradings, flat(list(maps.values())).astype(np.uint8)
 
 
-def score_instances(pairing: Pairing, min_region: int = 1) -> list[Scores]:
+def score_instances(
+    pairing: Pairing, min_region: int = 1, confidences: Confidences | None = None
+) -> list[Scores]:
     """Scores maps of instances against gradings of instances.
-
-    The confidence in all instances is the same, since a map does not tell any: the average
-    precision is that of a single point of the curve.
 
     Args:
       pairing: the files.
+      confidences: in the instances of each image, the same for all its samples; None: the same in
+        all instances, since a map does not tell any, so that the average precision is that of a
+        single point of the curve.
       min_region: pixels that an object must have to count in the average precision.
 
     Returns:
@@ -134,8 +137,10 @@ def score_instances(pairing: Pairing, min_region: int = 1) -> list[Scores]:
         for i, grader in enumerate(pairing.graders):
             for j, sample in enumerate(flat(list(samples.values()))[:, 0]):
                 objects = flat([truth[grader]])[0, 0]
-                runs.setdefault((i, j), []).append(_score_instances(sample, objects, min_region))
-    settings = _settings(pairing, min_region=min_region)
+                sure = of_instances(sample, confidences, case.name)
+                scored = match(sample, sure, objects, min_region=min_region)
+                runs.setdefault((i, j), []).append((adapted_rand_error(sample, objects), scored))
+    settings = _settings(pairing, min_region=min_region, confidences=confidences is not None)
     found = []
     for images in runs.values():
         errors, detections = zip(*images, strict=True)
@@ -161,14 +166,6 @@ def instance_image_scores(runs: Sequence[Scores]) -> dict[str, np.ndarray]:
         "average_precision": precision.mean(axis=-1),
         "average_precision_50": precision[:, 0],
     }
-
-
-def _score_instances(
-    sample: np.ndarray, objects: np.ndarray, min_region: int
-) -> tuple[float, Detections]:
-    number = np.count_nonzero(np.unique(sample))
-    found = match(sample, np.ones(number), objects, min_region=min_region)
-    return adapted_rand_error(sample, objects), found
 
 
 def _settings(pairing: Pairing, **others: object) -> Mapping[str, object]:

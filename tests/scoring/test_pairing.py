@@ -75,6 +75,15 @@ def test_two_files_are_a_pair_whatever_their_names_and_clutter_does_not_count(tm
     assert len(pair(tmp_path / "truth", tmp_path / "samples").cases) == 1
 
 
+def test_of_what_sample_wrote_the_samples_alone_are_read(tmp_path, write):
+    write(tmp_path / "truth", {"a_l0": MAP, "a_l1": MAP, "b_l0": MAP})
+    files = ("sample_00", "sample_01", "probability", "std", "scales")
+    write(tmp_path / "samples", {f"{name}/{file}": MAP for name in "ab" for file in files})
+    found = pair(tmp_path / "truth", tmp_path / "samples")
+    assert found.samples_form == "per_image"
+    assert [list(case.samples) for case in found.cases] == [["sample_00", "sample_01"]] * 2
+
+
 @pytest.mark.parametrize(
     ("truth", "samples", "sentence"),
     [

@@ -148,6 +148,32 @@ def test_instances_are_scored_by_rand_error_and_precision_as_runs_of_samples_and
     assert "Rand error ↓" in (out / "report.html").read_text()
 
 
+def test_what_segment_wrote_is_scored_with_its_confidences(tmp_path, write):
+    truth = np.zeros((8, 8), int)
+    truth[:4, :4], truth[5:, 5:] = 1, 2
+    found = truth.copy()
+    found[:3, 5:] = 7  # a false positive
+    write(tmp_path / "truth", {"a": truth})
+    write(tmp_path / "samples", {"a_instances": found, "a_overlay": 9 * found})
+    header = "image,instance,area,left,top,width,height,confidence,agreement\n"
+    for sure in (0.1, 0.9):
+        rows = [
+            f"a.tif,{id_},9,0,0,3,3,{value},1" for id_, value in ((1, 0.8), (2, 0.8), (7, sure))
+        ]
+        (tmp_path / "samples" / "instances.csv").write_text(header + "\n".join(rows))
+        out = run(tmp_path, instances=True, overwrite=True)
+        scored = match(found, [0.8, 0.8, sure], truth, min_region=1)
+        expected = average_precision(scored).mean()
+        results = json.loads((out / "scores.json").read_text())
+        assert results["model"]["average_precision"]["mean"] == pytest.approx(expected)
+    (tmp_path / "samples" / "instances.csv").write_text(header + rows[0])
+    with pytest.raises(ValueError, match="no confidence in the instance 2 of a"):
+        run(tmp_path, instances=True, overwrite=True)
+    (tmp_path / "samples" / "instances.csv").write_text(header + "a.tif,many")
+    with pytest.raises(ValueError, match=r"instances\.csv is damaged: line 2"):
+        run(tmp_path, instances=True, overwrite=True)
+
+
 def test_maps_of_0_and_255_need_a_word_on_what_255_means(tmp_path, write, discs):
     for name, (truth, samples) in discs.items():
         write(tmp_path / "truth", {f"{name}_{g}": 255 * m for g, m in enumerate(truth)})
