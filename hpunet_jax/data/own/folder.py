@@ -12,7 +12,6 @@ and names, and an image needs at least one of them. nnU-Net's folders are read, 
 """
 
 import dataclasses
-import difflib
 import os
 import pathlib
 import re
@@ -110,8 +109,7 @@ def find_others(folder: str | os.PathLike[str]) -> list[str]:
     )
     sentences = []
     for name in others:
-        near = difflib.get_close_matches(name.lower(), PARTS.values(), 1)
-        meant = [part for part, split in PARTS.items() if split in near]
+        meant = [part for part in PARTS if name.lower().startswith(part)]
         hint = f" Rename it to {meant[0]} if that is meant." if meant else ""
         sentences.append(f"{name} is not read: the folders are called {', '.join(PARTS)}.{hint}")
     return sentences

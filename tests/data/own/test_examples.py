@@ -9,7 +9,7 @@ import tifffile
 
 from hpunet_jax.data.own.description import Description
 from hpunet_jax.data.own.examples import fit, read_examples
-from hpunet_jax.data.own.folder import find_images, find_parts
+from hpunet_jax.data.own.folder import find_images, find_others, find_parts
 from hpunet_jax.io import Preparation
 from hpunet_jax.tasks.crop import centre_crop
 
@@ -188,6 +188,23 @@ def test_a_mask_that_lies_elsewhere_in_space_is_named(tmp_path, moved, words):
         examples(tmp_path)
     save(tmp_path / "train/gt/ct_l0.nrrd", MASK, spacing=(0.501, 0.25, 3.0), origin=(1.0, 2.0, 3.0))
     assert len(examples(tmp_path)) == 4  # rounded in a file
+
+
+def test_folders_that_are_not_read_are_told_with_what_they_may_be_called(tmp_path):
+    for name in ("train", "validation", "notes"):
+        save(tmp_path / name / "images/a.png", CT[0])
+    assert find_others(tmp_path) == [
+        "notes is not read: the folders are called train, val, test.",
+        "validation is not read: the folders are called train, val, test. Rename it to val if that "
+        "is meant.",
+    ]
+
+
+def test_the_voxels_of_a_metaimage_belong_to_its_files(tmp_path):
+    save(tmp_path / "train/images/ct.mhd", CT)
+    save(tmp_path / "train/gt/ct.mha", MASK)
+    files = find_parts(tmp_path)["train"].all_files()
+    assert sorted(path.name for path in files) == ["ct.mha", "ct.mhd", "ct.raw"]
 
 
 def test_a_folder_without_parts_says_where_images_belong(tmp_path):
