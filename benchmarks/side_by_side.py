@@ -1,6 +1,7 @@
 """Programs that do the same work, measured in turns, so that a busy machine is unfair to none."""
 
 import json
+import os
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ def measure(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},  # threads that wait take no CPU
         )
         if ready := worker.stdout.readline():
             workers[name], found[name] = worker, Measured([], 0, 0, 0, json.loads(ready))
