@@ -1,0 +1,33 @@
+"""What `benchmarks.real_slices` and `benchmarks.unlike_images` print of a model."""
+
+import numpy as np
+import pytest
+
+from benchmarks.real_slices import measure
+from benchmarks.unlike_images import auroc
+
+
+def test_the_figures_of_a_slice_are_counted_by_hand():
+    masks = np.zeros((2, 16, 16, 4), np.uint8)
+    masks[0, 2:6, 2:6, :2] = 1  # half of the graders: the majority of the first slice
+    masks[1, 2:6, 2:6, 0] = 1  # one of four: none of the second
+    samples = np.zeros((4, 2, 16, 16), np.uint8)
+    samples[:3, 0, 2:6, 2:4] = 1  # within, in three of four: the mean is half of the majority
+    samples[0, 0, 9:12, 0:4] = 1  # 12 pixels outside every outline
+    samples[1, 0, 9, 0:10] = 1  # 10 are still a radiologist's line width
+    found = measure(samples, masks)
+    assert found == {
+        "outside": 1 / 8,
+        "iou": 0.5,
+        "touching": 3 / 8,
+        "empty": 5 / 8,
+        "empty_gradings": 5 / 8,
+    }
+    assert np.isnan(measure(samples[:, 1:], masks[1:])["iou"])
+
+
+def test_the_auroc_is_the_share_of_pairs_in_order():
+    usual, other = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
+    pairs = [(b > a) + 0.5 * (b == a) for a in usual for b in other]
+    assert auroc(usual, other) == pytest.approx(np.mean(pairs))
+    assert auroc(usual, usual) == 0.5
