@@ -5,7 +5,8 @@ IoU) and by how well their gradings are reconstructed; besides, by what the fiel
 compare on since (`metrics.gradings`, `metrics.calibration`, `metrics.risk_coverage`). Rows computed
 from the same data stand beside the model:
 
-  human               one grader against the others
+  human               one grader against the others; GED² of two graders is that of N samples drawn
+                      from them, since one against one is undercut by whatever differs much
   thresholded_mean    the most probable class of the model's marginal, the mean of its samples
   training_marginal   the most frequent class of the training masks, whatever the image
   independent_pixels  the model's marginal sampled in every pixel on its own
@@ -179,7 +180,7 @@ class _Scorer:
         rebuilt = gradings.reconstruction_iou(self._reconstruct(model, batch))
         rows = {
             "model": _both(gradings.agreement(drawn.labels), rebuilt),
-            "human": gradings.human(),
+            "human": gradings.human(self.num_samples),
             **{row: gradings.agreement(labels) for row, labels in predictions.items()},
         }
         by_number: Mapping[int, Metrics] = {}

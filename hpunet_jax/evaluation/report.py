@@ -49,6 +49,8 @@ _TABLES = {
 _NOT_IN_THE_FIRST = {"confidence", *(name for names in _TABLES.values() for name in names)}
 _BY_NUMBER = (*("ged2", "hungarian_iou", *_TABLES["terms of GED²"], *_TABLES["overlap by Dice"]),)
 _UNDEFINED = "–"
+# Of images that all graders marked: a Hungarian IoU below both says that hardly anything is met.
+_HARDLY, _HARDLY_OF_HUMAN = 0.05, 0.25
 _BIAS = (
     " GED² is 2 E[d(S, Y)] - E[d(S, S')] - E[d(Y, Y')] with self-pairs, as is usual: so "
     "E[d(S, S')] of N samples is too small by a factor of 1 - 1/N, and GED² too large by "
@@ -212,6 +214,25 @@ def note(results: Mapping[str, Any]) -> str:
         "↓ lower is better, ↑ higher is better; "
         f"mean ± standard deviation over {bootstraps:,} bootstraps{seeds}."
         + (left_out if without else "")
+        + _warning(results)
         + (_BIAS if "among_samples" in shown else "")
         + (_FREQUENCIES if "expected_calibration_error" in shown else "")
+    )
+
+
+def _warning(results: Mapping[str, Any]) -> str:
+    """A sentence where the samples hardly overlap with any grading, else nothing."""
+
+    def matched(row: str) -> float | None:
+        rows = results["subset_b"] if results["counts"].get("subset_b") else results
+        return rows.get(row, {}).get("hungarian_iou", {}).get("mean")
+
+    samples, graders = matched("model"), matched("human")
+    if samples is None or samples >= max(_HARDLY, _HARDLY_OF_HUMAN * (graders or 0)):
+        return ""
+    compared = "" if graders is None else f", {graders:.2f} among the graders"
+    return (
+        f"\nWarning: the samples hardly overlap with any grading (Hungarian IoU {samples:.2f}"
+        f"{compared}). GED² says little of such samples, as they gain by differing from each "
+        "other: train longer, look at the samples, and see whether objective.kappa can be reached."
     )

@@ -24,7 +24,8 @@ METRICS_VERSION = 3
 
 2: pixels ignored by one grader are left out of all pairs of an image; samples are seeded by image.
 3: graders are also scored by best of N, matched Dice, calibration errors, Brier score, correlation
-   of uncertainties and AURC; what version 2 has is unchanged but for rounding.
+   of uncertainties and AURC; what version 2 has is unchanged but for rounding. GED² of one of two
+   graders is that of N samples drawn from both.
 """
 
 # Fields of `evaluation` that change no image's scores.

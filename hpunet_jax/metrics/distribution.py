@@ -160,17 +160,24 @@ def best_of_n(
 
 
 def leave_one_out(
-    graders: Float[np.ndarray, "B G G"], present: Bool[np.ndarray, "B G"] | None = None
+    graders: Float[np.ndarray, "B G G"],
+    present: Bool[np.ndarray, "B G"] | None = None,
+    num_samples: int | None = None,
 ) -> Agreement:
     """How well one grader stands for the others: the human reference.
 
     Each grader in turn is a set of one and is compared with the set of the others; the scores are
     averaged over graders. A set of one has no diversity to offer, so a model that knows the whole
-    distribution can have a lower GED² than this.
+    distribution can have a lower GED² than this. Of two graders, one against one, it would be twice
+    their distance, which samples that overlap with neither have, too, if they only differ among
+    themselves. So with `num_samples`, GED² of an image that has two graders is that of N samples
+    drawn from the two: its expectation, E[d(Y, Y')] / N, since of N independent draws with their
+    self-pairs E[d(S, S')] is (1 - 1 / N) E[d(Y, Y')].
 
     Args:
       graders: [B, G, G], IoU of graders among themselves.
       present: bool [B, G]; None means all graders.
+      num_samples: number of samples N that the graders are drawn as where there are two.
 
     Returns:
       The scores; NaN for images with fewer than two graders.
@@ -188,7 +195,11 @@ def leave_one_out(
             graders[scored, one], graders[scored, one, one], graders[scored], others[scored]
         )
         matched[scored, grader] = hungarian_iou(graders[scored, one], others[scored])
-    return Agreement(_mean_where_defined(ged2), _mean_where_defined(matched))
+    scores = Agreement(_mean_where_defined(ged2), _mean_where_defined(matched))
+    if num_samples is None:
+        return scores
+    drawn = energy_distance(graders, graders, graders, present).among_graders / num_samples
+    return scores._replace(ged2=np.where(present.sum(axis=1) == 2, drawn, scores.ged2))
 
 
 def _distance(iou: np.ndarray) -> np.ndarray:

@@ -142,12 +142,16 @@ class Gradings:
             for n in numbers
         }
 
-    def human(self) -> GradedScores:
-        """One grader against the others: `distribution.leave_one_out`, of Dice as well."""
+    def human(self, num_samples: int | None = None) -> GradedScores:
+        """One grader against the others: `distribution.leave_one_out`, of Dice as well.
+
+        Args:
+          num_samples: number of samples that two graders are drawn as, for their GED².
+        """
 
         def score(combine: _Combine) -> Metrics:
             of_dice = leave_one_out(combine(dice_from_iou(self._among)), self.present)
-            of_iou = leave_one_out(combine(self._among), self.present)
+            of_iou = leave_one_out(combine(self._among), self.present, num_samples)
             return {**of_iou._asdict(), "matched_dice": of_dice.hungarian_iou}
 
         return self._graded(score, _occurs(self._among, self.present))

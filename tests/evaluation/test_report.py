@@ -92,3 +92,19 @@ def test_without_graders_there_is_one_table_with_the_average_precision():
     table, note = markdown_table(results).split("\n\n")
     assert [len(line.strip("|").split("|")) for line in table.splitlines()] == [5] * 4
     assert note.startswith("500 images; ")
+
+
+def test_samples_that_hardly_overlap_with_any_grading_are_warned_of(results):
+    def note(model, human, where="subset_b"):
+        results[where]["model"]["hungarian_iou"]["mean"] = model
+        results[where]["human"]["hungarian_iou"]["mean"] = human
+        return results_table(results).split("\n\n")[-1], markdown_table(results)
+
+    for text in note(0.02, 0.5):
+        assert "Warning: the samples hardly overlap with any grading" in text
+        assert "(Hungarian IoU 0.02, 0.50 among the graders)" in text
+    assert "Warning" in note(0.1, 0.5)[0]
+    assert "Warning" not in "".join(note(0.2, 0.5))
+    assert "Warning" not in "".join(note(0.1, None))
+    results["counts"]["subset_b"] = 0
+    assert "Warning" not in "".join(note(0.3, 0.5, "subset_b"))

@@ -181,3 +181,33 @@ def test_leave_one_out_needs_two_graders():
     assert np.isnan(result.hungarian_iou[0])
     expected = leave_one_out(pairwise_iou(graders[[0, 2], 1:], graders[[0, 2], 1:]))
     np.testing.assert_allclose([result.ged2[1], result.hungarian_iou[1]], np.squeeze(expected))
+
+
+def test_two_graders_drawn_as_samples_are_not_undercut_by_noise():
+    rng = np.random.default_rng(0)
+    a, b = (rng.random((2, 1, 32, 32)) < 0.3).astype(np.uint8)
+    graders = np.stack([a, b])
+    among = pairwise_iou(graders, graders)
+    result = leave_one_out(among, num_samples=16)
+    np.testing.assert_allclose(result.hungarian_iou, among[:, 0, 1])
+    # the mean over many sets of 16 draws from the two graders
+    drawn = [
+        ged_squared(among[:, picks], among[:, picks][:, :, picks], among)
+        for picks in rng.integers(0, 2, (4000, 16))
+    ]
+    np.testing.assert_allclose(result.ged2, np.mean(drawn), rtol=0.1)
+    # samples of which none has a pixel in common with a grader or another sample
+    apart = np.zeros((1, 16, 2)), np.eye(16)[None]
+    noise = ged_squared(*apart, among)
+    assert leave_one_out(among).ged2 > noise > result.ged2
+
+
+def test_of_three_graders_one_stands_against_the_others():
+    rng = np.random.default_rng(1)
+    graders = (rng.random((3, 2, 8, 8)) < 0.5).astype(np.uint8)
+    present = np.array([[True, True, True], [True, False, True]])
+    among = pairwise_iou(graders, graders)
+    before, after = leave_one_out(among, present), leave_one_out(among, present, 16)
+    assert after.ged2[0] == before.ged2[0]
+    distance = 1 - among[1, 0, 2]
+    np.testing.assert_allclose(after.ged2[1], distance / 2 / 16)
