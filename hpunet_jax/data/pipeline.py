@@ -17,6 +17,7 @@ from jaxtyping import Int64
 
 from hpunet_jax.data.catalogue import load_builder
 from hpunet_jax.data.own import builder as own_data
+from hpunet_jax.data.own.examples import fit
 from hpunet_jax.data.reading import (
     check_count,
     decoder,
@@ -28,6 +29,7 @@ from hpunet_jax.data.reading import (
 from hpunet_jax.data.tensorflow import tf, tfds
 from hpunet_jax.data.windows import Windows
 from hpunet_jax.io import Preparation
+from hpunet_jax.labels import IGNORED
 
 _PIECE = 1 << 15  # examples whose order is handed to TensorFlow at once
 
@@ -287,11 +289,11 @@ def examples_at(
       numbers: at least one number of an example, from 0, in the order of `eval_batches`.
 
     Returns:
-      Arrays [len(numbers), ...], one for each feature that is not text.
+      Arrays [len(numbers), ...], one for each feature that is not text. Maps of examples of
+      several sizes are padded evenly to the largest: images with 0, masks with what is ignored.
 
     Raises:
-      ValueError: there is no such split or no example of that number, or the examples are of
-        different sizes.
+      ValueError: there is no such split or no example of that number.
     """
     count = num_examples(builder, split)
     if wrong := [number for number in numbers if not 0 <= number < count]:
@@ -303,4 +305,13 @@ def examples_at(
         next(eval_batches(builder, split=f"{split}[{number}:{number + 1}]", batch_size=1))
         for number in numbers
     ]
-    return {name: np.concatenate([one[name] for one in examples]) for name in examples[0]}
+    size = tuple(np.max([one["image"].shape[1:3] for one in examples], axis=0))
+
+    def sized(name: str, values: np.ndarray) -> np.ndarray:
+        if name not in ("image", "masks", "instances"):
+            return values
+        return fit(values[0], size, IGNORED if name == "masks" else 0)[None]
+
+    return {
+        name: np.concatenate([sized(name, one[name]) for one in examples]) for name in examples[0]
+    }

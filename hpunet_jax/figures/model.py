@@ -13,7 +13,9 @@ from hpunet_jax.figures.palettes import label_palette, neurite_palette
 from hpunet_jax.figures.samples import sample_figure
 from hpunet_jax.figures.scales import scales_figure
 from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.padding import pad_to
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
+from hpunet_jax.inference.whole import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.tasks.extrapolation import hide
@@ -37,7 +39,8 @@ def model_figures(
     Args:
       model: the model.
       examples: `image` [B, H, W, channels] and `masks` [B, H, W, G], `instances` [B, H, W], or
-        `semantic` and `cars` [B, H, W], as the data set gives them; their centre crop is shown.
+        `semantic` and `cars` [B, H, W], as the data set gives them; shown is their centre crop, or
+        of whole images (`data.whole_images`) what is sampled at once, in their middle.
       num_samples: number of samples N; None: as in the evaluation.
       seed: seed of the samples, and of the random labels of instances.
       hidden: the hidden fraction, from the top, where the model extrapolates.
@@ -49,8 +52,7 @@ def model_figures(
       of a model that extrapolates "extrapolation.png" (Fig. 5) alone.
     """
     num_samples = num_samples or model.config.evaluation.num_samples
-    crop = tuple(model.config.data.crop)
-    examples = {name: centre_crop(examples[name], crop) for name in _SHOWN if name in examples}
+    examples = _shown_part(model, examples)
     if model.extrapolates:
         drawings = {
             EXTRAPOLATION: lambda: _extrapolation(model, examples, num_samples, seed, hidden)
@@ -70,6 +72,29 @@ def model_figures(
             SCALES: lambda: _instance_scales(model, examples["image"], samples),
         }
     return {name: draw() for name, draw in drawings.items() if only is None or name in only}
+
+
+def _shown_part(model: Model, examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The maps of some examples, of a size that the network takes."""
+    data = model.config.data
+    maps = {name: examples[name] for name in _SHOWN if name in examples}
+    if not data.get("whole_images", False):
+        return {name: centre_crop(values, tuple(data.crop)) for name, values in maps.items()}
+    multiple = model.network.size_multiple
+    size = maps["image"].shape[1:3]
+    tile = model.config.evaluation.get("tile", TILE)
+    part = [min(n, most - most % multiple) for n, most in zip(size, tile, strict=True)]
+    whole = [n + -n % multiple for n in part]
+    padded = {}
+    for name, values in maps.items():
+        middle = centre_crop(values, part)
+        padded[name] = np.stack([pad_to(one, whole)[0] for one in middle])
+        if name == "masks":
+            inside = pad_to(middle[0], whole)[1]
+            outside = np.ones(whole, bool)
+            outside[inside] = False
+            padded[name][:, outside] = IGNORED
+    return padded
 
 
 def samples_by_scales(

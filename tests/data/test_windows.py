@@ -50,6 +50,13 @@ def builder(folder):
     return pipeline.open_data_set(config)
 
 
+def test_examples_of_several_sizes_are_shown_together(builder):
+    shown = pipeline.examples_at(builder, "test", [0, 1, 2])
+    assert shown["image"].shape == (3, 40, 50, 3)
+    assert shown["masks"].shape == (3, 40, 50, 2)
+    assert (shown["masks"][..., 0] != IGNORED).sum() == sum(h * w - 1 for h, w in SIZES)
+
+
 def windows_of(share, margin=0):
     return Windows((16, 16), (16 + margin, 16 + margin), share)
 

@@ -96,6 +96,17 @@ def test_every_row_has_a_score_for_each_image():
     json.dumps(scores.settings)
 
 
+def test_whole_images_of_several_sizes_are_scored_one_by_one():
+    examples = neurites(3)
+    smaller = {name: maps[:1, :17, :9] for name, maps in examples.items()}
+    batches = [{n: maps[i : i + 1] for n, maps in examples.items()} for i in range(3)]
+    arguments = {"crop": None, "num_ids": NUM_IDS, "tile": (64, 64)}
+    scores = snemi3d.evaluate(Colouring(), [*batches, smaller], OPTIONS, **arguments)
+    assert scores.num_images == 4
+    assert scores.settings["tile"] == [64, 64]
+    np.testing.assert_allclose(scores.rows["model"]["rand_error"], 0, atol=1e-9)
+
+
 def test_clustering_tells_touching_cells_apart_and_components_do_not():
     rows = score_neurites(neurites()).rows
     np.testing.assert_allclose(rows["model"]["rand_error"], 0, atol=1e-9)

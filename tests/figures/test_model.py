@@ -1,5 +1,7 @@
 """Which pictures are drawn of a trained model, by the kind of its data."""
 
+import types
+
 import ml_collections
 import numpy as np
 import pytest
@@ -58,6 +60,18 @@ def test_the_pictures_follow_the_annotations_and_show_the_centre_crop(model, exa
     assert set(model_figures(model, examples)) == names
     assert {size for size, _, _ in model.asked} == {(16, 16)}
     assert {count for _, count, scales in model.asked if scales != []} == {3}
+
+
+def test_whole_images_are_shown_whole():
+    model = Fake(2)
+    model.network = types.SimpleNamespace(size_multiple=16)
+    model.config.data.whole_images = True
+    assert set(model_figures(model, MASKS)) == {"samples.png", "scales.png"}
+    assert {size for size, _, _ in model.asked} == {(32, 32)}
+    model.asked.clear()
+    model.config.evaluation.tile = (20, 17)  # more would not fit into memory
+    model_figures(model, MASKS)
+    assert {size for size, _, _ in model.asked} == {(16, 16)}
 
 
 def test_only_the_pictures_asked_for_are_drawn():
