@@ -305,12 +305,12 @@ def examples_at(
         next(eval_batches(builder, split=f"{split}[{number}:{number + 1}]", batch_size=1))
         for number in numbers
     ]
-    size = tuple(np.max([one["image"].shape[1:3] for one in examples], axis=0))
+    height, width = np.max([one["image"].shape[1:3] for one in examples], axis=0).tolist()
 
     def sized(name: str, values: np.ndarray) -> np.ndarray:
         if name not in ("image", "masks", "instances"):
             return values
-        return fit(values[0], size, IGNORED if name == "masks" else 0)[None]
+        return fit(values[0], (height, width), IGNORED if name == "masks" else 0)[None]
 
     return {
         name: np.concatenate([sized(name, one[name]) for one in examples]) for name in examples[0]

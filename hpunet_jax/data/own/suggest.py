@@ -173,7 +173,10 @@ def _of_model(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choice]:
         Choice("model.num_classes", num_classes, of_classes),
         Choice("model.num_scales", scales, f"the coarsest latents are {grid[0]}x{grid[1]}, {why}"),
     ]
-    if scales < 5:
+    if small and facts.num_graders:
+        why = "coarse: in few steps, finer ones would learn where marks are in place of the image"
+        choices.append(Choice("model.latent_dims", (1,) * min(2, scales - 1), why))
+    elif scales < 5:
         latents = (1,) * (scales - 1)
         choices.append(Choice("model.latent_dims", latents, "all scales but the finest"))
     if small:
@@ -195,7 +198,7 @@ def _of_objective(facts: Facts, small: bool) -> list[Choice]:
     if not facts.num_graders:
         kappa, kappa_reason = 1.2, "the paper's for instances"
     elif small:
-        kappa, kappa_reason = 0.5, "loss of a worst pixel that a short training reaches"
+        kappa, kappa_reason = 0.25, "loss of a worst pixel that a short training comes near to"
     else:
         kappa, kappa_reason = 0.1, "loss of a worst pixel that a long training reaches"
     choices = [
@@ -203,11 +206,7 @@ def _of_objective(facts: Facts, small: bool) -> list[Choice]:
         Choice("objective.kappa", kappa, kappa_reason),
     ]
     if small:
-        quick = "the multiplier has few steps to find its value"
-        choices += [
-            Choice("objective.decay", 0.95, quick),
-            Choice("optimizer.multiplier_lr_factor", 5.0, quick),
-        ]
+        choices.append(Choice("objective.decay", 0.95, "an average over few steps"))
     return choices
 
 
