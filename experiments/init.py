@@ -13,6 +13,7 @@ about ten minutes on two cores; on a GPU or TPU the paper's.
 
 import pathlib
 import re
+import textwrap
 
 from absl import flags
 
@@ -121,9 +122,11 @@ def folder_name(folder: pathlib.Path) -> str:
 
 
 def cut(line: str) -> str:
-    """A line of at most 100 characters, its comment above it if it is longer."""
+    """A line of code with its comment, which stands above it where they are too long together."""
+    if len(line) <= 100:
+        return line
     code, _, comment = line.partition("  # ")
-    return line if len(line) <= 100 else f"    # {comment}\n{code}"
+    return "\n".join([*(f"    # {part}" for part in textwrap.wrap(comment, 92)), code])
 
 
 if __name__ == "__main__":

@@ -126,7 +126,8 @@ def test_init_writes_a_config_that_trains_as_it_is_and_overwrites_none(tmp_path)
     check_config(config)
     assert (config.data.dir, config.data.foreground) == (str(folder), 255)
     assert (config.data.crop, config.model.image_channels) == ((32, 32), 3)
-    assert max(map(len, file.read_text().splitlines())) <= 100
+    lines = file.read_text().splitlines()
+    assert max(len(line) for line in lines if "data.dir" not in line) <= 100
     before = file.read_bytes()
     again = init()
     assert again.returncode == 1
