@@ -1,10 +1,10 @@
 """The label maps of one image, checked against one another."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
 from hpunet_jax.io import Slices, read_label_slices
 from hpunet_jax.labels import IGNORED
@@ -63,7 +63,10 @@ def flat(maps: Sequence[np.ndarray]) -> Integer[np.ndarray, "N 1 rows W"]:
 
 
 def check_classes(
-    maps: dict[str, np.ndarray], files: dict[str, pathlib.Path], num_classes: int, ignored: bool
+    maps: dict[str, np.ndarray],
+    files: Mapping[str, pathlib.Path],
+    num_classes: int,
+    ignored: Bool[np.ndarray, "D H W"],
 ) -> None:
     """Refuses maps of other values than classes.
 
@@ -71,7 +74,7 @@ def check_classes(
       maps: of one image, by grader or sample.
       files: their files, for the message.
       num_classes: number of classes C.
-      ignored: whether 255 is a value, of pixels to ignore.
+      ignored: bool [D, H, W], where 255 may stand.
 
     Raises:
       ValueError: naming the file and the value.
@@ -80,14 +83,11 @@ def check_classes(
         wrong = (labels >= num_classes) & ~(ignored & (labels == IGNORED))
         if wrong.any():
             value = labels[wrong].flat[0]
-            advice = (
-                " For maps of 0 and 255 give --foreground=255."
-                if value == IGNORED
-                else " For instances give --instances."
-            )
+            more = f", and {IGNORED} where the truth ignores a pixel" if ignored.any() else ""
+            advice = "--foreground=255 for maps of 0 and 255" if value == IGNORED else "--instances"
             raise ValueError(
                 f"{files[key]} has the value {value}: expected classes 0 to {num_classes - 1}"
-                f"{f', or {IGNORED} for pixels to ignore' if ignored else ''}.{advice}"
+                f"{more}. Or give {advice}."
             )
 
 

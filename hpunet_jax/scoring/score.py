@@ -58,11 +58,12 @@ def check(
     greatest, only_255 = 0, None
     for case in tqdm.tqdm(pairing.cases, desc="check", unit="image"):
         truth, samples = read_case(case, as_one)
-        for maps, files, ignored in ((truth, case.truth, True), (samples, case.samples, False)):
-            check_classes(maps, dict(files), num_classes or IGNORED, ignored)
+        ignored = np.any([labels == IGNORED for labels in truth.values()], axis=0)
+        for maps, files in ((truth, case.truth), (samples, case.samples)):
+            check_classes(maps, files, num_classes or IGNORED, ignored)
             for labels in maps.values():
                 greatest = max(greatest, int(np.max(labels, where=labels != IGNORED, initial=0)))
-        if only_255 is None and any((labels == IGNORED).any() for labels in truth.values()):
+        if only_255 is None and ignored.any():
             only_255 = next(iter(case.truth.values()))
     if foreground is None and only_255 is not None and greatest == 0:
         raise ValueError(

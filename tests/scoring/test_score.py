@@ -210,6 +210,19 @@ def test_maps_that_cannot_be_scored_are_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_samples_have_in_ignored_pixels_changes_no_score(tmp_path, write):
+    rng = np.random.default_rng(4)
+    truth, samples, noise = rng.integers(0, 3, (3, 2, 8, 8))
+    truth[0, :3] = IGNORED
+    for number, others in enumerate((samples, noise, np.full_like(samples, IGNORED))):
+        shown = np.where((truth == IGNORED).any(axis=0), others, samples)
+        folder = tmp_path / str(number)
+        write(folder, {f"truth/a_l{g}": one for g, one in enumerate(truth)})
+        write(folder, {f"samples/a_{n}": one for n, one in enumerate(shown)})
+    first, *others = ((run(tmp_path / str(n)) / "scores.csv").read_text() for n in range(3))
+    assert others == [first, first]
+
+
 def test_values_that_are_no_labels_and_damaged_files_are_named(tmp_path, write):
     for array, sentence in (
         (np.full((2, 3, 3), 0.5, np.float32), r"ct\.nii has values that are no whole numbers"),
