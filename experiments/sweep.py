@@ -53,7 +53,9 @@ _LOGS = flags.DEFINE_string(
 _TPU = flags.DEFINE_string("tpu", "v3-8", "xmanager: the TPU of each run.")
 _ONLY = flags.DEFINE_multi_string("only", [], "Only the run of this name; may be repeated.")
 _RUN = flags.DEFINE_bool("run", True, "--norun makes the table alone.")
-_METRICS = flags.DEFINE_list("metrics", [], "Columns of the table; default: all of the model's.")
+_METRICS = flags.DEFINE_list(
+    "metrics", [], "Columns of the table; default: those of the paper's tables."
+)
 _SORT_BY = flags.DEFINE_string("sort_by", None, "The table's order; default: the first column.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Evaluate only so many images.", lower_bound=1)
 flags.mark_flags_as_required(["config", "workdir"])

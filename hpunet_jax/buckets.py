@@ -7,7 +7,7 @@ An object store has no folders to lock and no files to rename. What takes their 
   a whole folder              it counts once its last object is there, as a checkpoint's digests
 
 Requests that get no answer are repeated by the stores' own clients for half a minute or longer: a
-lost connection is waited for. `files.py` and `folders.py` use this module where a path is a bucket's.
+lost connection is waited for. `files.py` and `folders.py` use this module where a path is in one.
 """
 
 import contextlib

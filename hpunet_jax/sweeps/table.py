@@ -23,6 +23,14 @@ from hpunet_jax.reproduction import runs
 
 CURVES = "metrics.csv"
 _TRAIN = "train/"
+_USUAL = (
+    "ged2",
+    "hungarian_iou",
+    "reconstruction_iou",
+    "rand_error",
+    "average_precision",
+    "average_precision_50",
+)
 _NOTHING = "–"
 
 
@@ -94,7 +102,7 @@ def sweep_table(
 
     Args:
       results: the finished runs.
-      columns: the metrics to show; (): the model's in the evaluation.
+      columns: the metrics to show; (): those of the paper's tables.
       sort_by: the metric to sort by, the best first; None: the first column.
 
     Raises:
@@ -103,7 +111,8 @@ def sweep_table(
     if not results:
         raise ValueError("no run of this sweep is finished, so there is no table yet.")
     known = dict.fromkeys(column for result in results for column in result.values)
-    columns = tuple(columns or (column for column in known if "/" not in column))
+    usual = [column for column in _USUAL if column in known]
+    columns = tuple(columns or usual or (column for column in known if "/" not in column))
     sort_by = sort_by or columns[0]
     for column in (*columns, sort_by):
         if column not in known:

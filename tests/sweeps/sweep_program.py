@@ -11,7 +11,7 @@ import os
 import runpy
 import signal
 import sys
-import types
+from unittest import mock
 
 import numpy as np
 
@@ -47,16 +47,15 @@ def batches_from(step: int, kill: str):
 
 def stand_in(kill: str) -> None:
     """Puts these examples in the place of the data sets."""
-    pipeline = types.ModuleType("hpunet_jax.data.pipeline")
-    pipeline.open_data_set = lambda *_: types.SimpleNamespace(
-        info=types.SimpleNamespace(full_name="noise/1.0.0"), data_dir="noise"
-    )
+    pipeline = mock.MagicMock()  # what else the programs ask of it does not matter here
+    pipeline.open_data_set.return_value.info.full_name = "noise/1.0.0"
     pipeline.train_batches = lambda *_, start_step, **__: batches_from(start_step, kill)
     pipeline.num_examples = lambda *_: 4
     pipeline.eval_batches = lambda *_, **__: iter([EXAMPLES])
-    fingerprint = types.ModuleType("hpunet_jax.data.fingerprint")
-    fingerprint.fingerprint = lambda _: "noise"
-    sys.modules.update({module.__name__: module for module in (pipeline, fingerprint)})
+    fingerprint = mock.MagicMock()
+    fingerprint.fingerprint.return_value = "noise"
+    sys.modules["hpunet_jax.data.pipeline"] = pipeline
+    sys.modules["hpunet_jax.data.fingerprint"] = fingerprint
 
 
 def run_program(arguments: list[str], kill: str) -> None:
