@@ -7,7 +7,7 @@ same workdir, it goes on from the newest checkpoint, without --config with the c
 on SIGTERM it saves one and ends. Writes checkpoints, metrics.csv, TensorBoard event files and
 curves.png (Fig. 7) to the workdir, and pictures of validations (docs/training.md).
 
-    python -m experiments.train --config=configs/own_data.py --workdir=runs/mine \\
+    hpunet train --config=own_data --workdir=runs/mine \\
         --init_from=runs/lidc
 
 starts from the weights of another run, a model file or an official checkpoint.
