@@ -37,6 +37,7 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
 figure { margin: 0; width: 84px; } figcaption { font-size: 11px; color: var(--quiet); }
 figure img { width: 84px; display: block; border-radius: 3px; image-rendering: pixelated;
   border: 1px solid var(--line); }
+.few figure, .few img { width: 168px; }
 svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
 .frame { fill: var(--card); stroke: var(--line); } .grid { stroke: var(--line); }
 .diagonal { stroke: var(--quiet); stroke-dasharray: 4 4; }
@@ -44,6 +45,7 @@ svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
 """
 
 
+_FEW = 3  # pictures that are shown larger
 _NOT_IN_CARDS = ("to_graders", "among_samples", "among_graders", "subset_b")
 
 
@@ -149,9 +151,10 @@ def _card(image: Shown, names: Sequence[str], columns: Mapping[str, np.ndarray])
         f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
         for picture in image.pictures
     )
+    few = " few" if len(image.pictures) <= _FEW else ""
     return (
         f'<div class="card"><h3>{escape(names[image.place])}</h3><dl>{scores}</dl>'
-        f'<div class="pictures">{pictures}</div></div>'
+        f'<div class="pictures{few}">{pictures}</div></div>'
     )
 
 

@@ -62,7 +62,8 @@ def case_pictures(
     groups = (("truth", truth), ("sample", dict(list(samples.items())[:MOST_SAMPLES])))
     for kind, maps in groups:
         for key, labels in maps.items():
-            caption = kind if len(maps) == 1 else f"{kind} {key}"
+            caption = key if key.startswith(kind) else f"{kind} {key}"
+            caption = kind if len(maps) == 1 else caption
             found.append(Picture(caption, _address(_painted(labels[place], num_classes, behind))))
     return found
 
