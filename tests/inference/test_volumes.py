@@ -1,7 +1,9 @@
 """Volumes are sampled slice by slice with the same noise, into files that know what they are of."""
 
 import json
-import shutil
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hpunet_jax.inference.sample_files import finished_samples, write_samples
 from hpunet_jax.inference.volumes import read_for, sample_volume
 from hpunet_jax.io import Preparation, read_volume
 
+ROOT = pathlib.Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 CT = RNG.integers(-1000, 1000, (5, 13, 21)).astype(np.int16)
 WINDOW = Preparation(window=(-1000, 400))
@@ -188,4 +191,12 @@ def test_stacks_of_pages_and_pictures_are_sampled_alike(tmp_path, tiny_sampler):
     record = json.loads((tmp_path / "page" / "samples.json").read_text())
     assert record["source"] == str(tmp_path / "page.tif")
     assert record["settings"]["num_samples"] == 3
-    shutil.rmtree(tmp_path / "page")
+
+
+def test_slices_of_a_volume_are_drawn_as_a_network_sees_them(tmp_path):
+    write_ct(tmp_path / "ct.nrrd")
+    command = [sys.executable, "-m", "experiments.show_data", f"--images={tmp_path / 'ct.nrrd'}"]
+    command += [f"--out={tmp_path / 'out' / 'ct.png'}", "--window=-1000,400", "--count=3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sitk.ReadImage(str(tmp_path / "out" / "ct.png")).GetSize()[0] > 500
