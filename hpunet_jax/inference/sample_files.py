@@ -15,6 +15,7 @@ from hpunet_jax.io import Slices, Volume, result_suffix, write_labels, write_vol
 
 RECORD, PICTURE = "samples.json", "scales.png"
 _UNFINISHED = ".unfinished"
+_NAMES = ("sample_*", "probability*", "std*", PICTURE)
 _AT_ONCE = 2**28  # bytes of label maps in memory while they are put together
 
 
@@ -61,6 +62,7 @@ def write_samples(
                 raise ValueError(f"{slices.source}: {error}") from error
             parts.write(number, labels=drawn.labels, mean=drawn.mean, std=drawn.std)
             on_slice(1)
+        check_free(folder, _NAMES, overwrite=True)  # what was put together, but not finished
         files = _write_labels(folder, slices, parts, num_samples)
         files += _write_maps(folder, slices, parts, model.num_classes)
         if draw is not None:
@@ -78,7 +80,7 @@ def finished_samples(folder: AnyPath, settings: Mapping[str, Any], overwrite: bo
     if finished(folder / RECORD, settings, overwrite) is not None:
         return True
     if overwrite or not known:
-        check_free(folder, ("sample_*", "probability*", "std*", PICTURE), overwrite)
+        check_free(folder, _NAMES, overwrite)
     return False
 
 

@@ -155,6 +155,9 @@ def test_results_of_something_else_are_never_joined(tmp_path, tiny_sampler):
         parts.write(0, labels=np.zeros((3, 13, 21), np.uint8))
     with outputs.unfinished(out / ".unfinished", wanted) as parts:
         assert parts.missing(2) == [0, 1]  # of another seed
+    (out / "sample_07.nrrd").touch()  # put together by who was stopped before the record
+    files = write_samples(tiny_sampler, slices, out, wanted, **OPTIONS)
+    assert {path.name for path in out.iterdir()} == {"samples.json", *(f.name for f in files)}
 
 
 def test_what_is_resampled_comes_back_on_the_grid_of_the_file(tmp_path, tiny_sampler):
