@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,23 +81,25 @@ def write_segmentation(
         for number in range(1, max(1, greatest) + 1)
     ]
     try:
-        segmentation = highdicom.seg.Segmentation(
-            sources,
-            labels,
-            "LABELMAP" if instances else "BINARY",
-            segments,
-            series_instance_uid=uids[0],
-            series_number=900,
-            sop_instance_uid=uids[1],
-            instance_number=1,
-            manufacturer="hpunet_jax",
-            manufacturer_model_name="Hierarchical Probabilistic U-Net",
-            software_versions=hpunet_jax.__version__,
-            device_serial_number="none",
-            omit_empty_frames=False,
-            content_description=_NOTE,
-            series_description=name[:64],
-        )
+        with warnings.catch_warnings():  # about what the source says, such as an odd name
+            warnings.simplefilter("ignore", UserWarning)
+            segmentation = highdicom.seg.Segmentation(
+                sources,
+                labels,
+                "LABELMAP" if instances else "BINARY",
+                segments,
+                series_instance_uid=uids[0],
+                series_number=900,
+                sop_instance_uid=uids[1],
+                instance_number=1,
+                manufacturer="hpunet_jax",
+                manufacturer_model_name="Hierarchical Probabilistic U-Net",
+                software_versions=hpunet_jax.__version__,
+                device_serial_number="none",
+                omit_empty_frames=False,
+                content_description=_NOTE,
+                series_description=name[:64],
+            )
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"no DICOM segmentation can be made of the series of {files[0]}: {error}."
