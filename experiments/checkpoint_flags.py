@@ -34,5 +34,5 @@ WEIGHTS = flags.DEFINE_enum(
 
 
 def load(path: str | os.PathLike[str]) -> hpunet_jax.Model:
-    """The model of a work directory, or of a model file, that the flags choose."""
-    return hpunet_jax.load(path, STEP.value, weights=WEIGHTS.value)
+    """The model of a work directory, or of a model file, that the flags choose, on all devices."""
+    return hpunet_jax.load(path, STEP.value, weights=WEIGHTS.value, device="all")

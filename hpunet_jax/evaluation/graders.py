@@ -29,6 +29,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.sharing import NUMBER
 from hpunet_jax.inference.whole import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.calibration import Levels
@@ -272,6 +273,7 @@ def _read_all(
     """Crops, brings the graders to the front, and numbers the images."""
     first = size = 0
     for examples in batches:
+        first = int(examples.get(NUMBER, [first])[0])
         images, masks = _read(examples, crop, num_classes, first)
         size = size or len(images)
         yield _Batch(images, masks, first, size)

@@ -28,6 +28,7 @@ import tqdm
 
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages, seed_word
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.sharing import NUMBER
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.inference.whole import TILE
 from hpunet_jax.instances import clean_up, only_classes, renumber
@@ -107,7 +108,8 @@ def evaluate(
     with tqdm.tqdm(total=num_images, desc="evaluate", unit="image", disable=not progress) as bar:
         for examples in batches:
             size = size or len(examples["image"])
-            scored = scorer.score(examples, first=len(images), size=size)
+            first = int(examples.get(NUMBER, [len(images)])[0])
+            scored = scorer.score(examples, first=first, size=size)
             images.extend(scored)
             bar.update(len(scored))
     if not images:

@@ -23,6 +23,7 @@ from hpunet_jax.checkpoints import (
 from hpunet_jax.files import exists, is_file, is_folder, read_bytes
 from hpunet_jax.folders import check_local
 from hpunet_jax.inference.calibration import Calibration
+from hpunet_jax.inference.devices import on_all
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
@@ -53,8 +54,8 @@ def load(
         validation (`training.keep_best_by`); default: the newest.
       weights: "trained", or "ema": their moving average, of a run with `training.ema_decay`.
       device: where it computes: "cpu", "gpu" or "tpu", with a number as in "gpu:1" for others than
-        this process's first, or a `jax.Device`; default: this process's first of JAX's default
-        kind.
+        this process's first, or a `jax.Device`; "all": all of this process's of JAX's default kind,
+        over which images, or the samples of one, are split; default: the first of them.
       dtype: "float32" or "bfloat16", of activations, in place of the config's `model.dtype`. In
         bfloat16, samples are faster on accelerators, and rounded differently.
 
@@ -95,7 +96,7 @@ def load(
         step = checkpoints.step(step)
         config = _with_dtype(checkpoints.config(step), dtype)
         network = build_network(config.model, platform=_platform(device))
-        sharding = jax.sharding.SingleDeviceSharding(device or jax.local_devices()[0])
+        sharding = _sharding(device)
         like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             network.param_shapes(),
@@ -106,13 +107,13 @@ def load(
     return model
 
 
-def _load_file(path: AnyPath, device: jax.Device | None, dtype: str | None) -> Model:
+def _load_file(path: AnyPath, device: jax.Device | str | None, dtype: str | None) -> Model:
     params, config = read_model(path)
     config = _with_dtype(config, dtype)
     network = build_network(config.model, platform=_platform(device))
     check_params(path, params, network.param_shapes())
     calibration = _calibration(path, read_calibration(path))
-    return Model(network, jax.device_put(params, device), config, calibration)
+    return Model(network, jax.device_put(params, _sharding(device)), config, calibration)
 
 
 def _calibration_beside(workdir: AnyPath, model: Model) -> Calibration | None:
@@ -171,12 +172,12 @@ def load_tf1(
     config = _with_dtype(config, dtype)
     network = build_network(config.model, platform=_platform(device))
     params = params_from_tf1(checkpoint.variables, network.param_shapes())
-    return Model(network, jax.device_put(params, device), config)
+    return Model(network, jax.device_put(params, _sharding(device)), config)
 
 
-def _platform(device: jax.Device | None) -> str:
+def _platform(device: jax.Device | str | None) -> str:
     """The platform of a device; of the one that arrays lie on by default."""
-    return (device or jax.local_devices()[0]).platform
+    return (device if isinstance(device, jax.Device) else jax.local_devices()[0]).platform
 
 
 def _path(name: str, value: Any) -> AnyPath:
@@ -191,11 +192,19 @@ def _path(name: str, value: Any) -> AnyPath:
     return place(value, name)
 
 
-def _device(device: Any) -> jax.Device | None:
-    """The device of `load`; None stays None, JAX's default."""
-    if device is None or isinstance(device, jax.Device):
+def _sharding(device: jax.Device | str | None) -> jax.sharding.Sharding:
+    """How parameters lie on the device of `load`."""
+    if device == "all" and len(jax.local_devices()) > 1:
+        return on_all(jax.local_devices())
+    one = device if isinstance(device, jax.Device) else jax.local_devices()[0]
+    return jax.sharding.SingleDeviceSharding(one)
+
+
+def _device(device: Any) -> jax.Device | str | None:
+    """The device of `load`; "all" and None, JAX's default, stay what they are."""
+    if device is None or device == "all" or isinstance(device, jax.Device):
         return device
-    wrong = f'device must be "cpu", "gpu" or "tpu", maybe with a number as in "gpu:1", or a \
+    wrong = f'device must be "all", "cpu", "gpu" or "tpu", maybe with a number as in "gpu:1", or a \
 jax.Device, not {shown(device)}.'
     if not isinstance(device, str):
         raise ValueError(wrong)

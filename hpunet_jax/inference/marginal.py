@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from hpunet_jax.inference import devices
 from hpunet_jax.inference.inputs import as_unit_images
 from hpunet_jax.inference.model import Model
-from hpunet_jax.inference.programs import most_probable, sample_keys
+from hpunet_jax.inference.programs import over_samples
 from hpunet_jax.networks import check_image_shape
 
 
@@ -56,22 +57,25 @@ def draw_with_marginal(
     images = as_unit_images(images)
     check_image_shape(model.network, images.shape, "the image")
     ids = np.asarray(image_ids, np.int32)
-    drawn = _draw(model.network, model.params, images, seed, ids, num_samples)
+    mesh = devices.mesh_of(model.params)
+    images, ids = devices.split(mesh, (images, ids))
+    drawn = _draw(model.network, model.params, images, seed, ids, num_samples, mesh)
     return Drawn(*map(np.asarray, drawn))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 5))
-def _draw(network, params, images, seed, image_ids, num_samples):
-    features = network.encode(params, images)
-
-    def one(carry, index):
-        total, first = carry
-        keys = sample_keys(seed, index, image_ids)
-        logits = network.sample(params, features, keys).logits
+@functools.partial(jax.jit, static_argnums=(0, 5, 6))
+def _draw(network, params, images, seed, image_ids, num_samples, mesh):
+    def fold(sums, logits, numbers):
+        total, first = sums
+        number = numbers[:, None, None, None]
         probabilities = jax.nn.softmax(logits)
-        first = jnp.where(index == 0, probabilities, first)
-        return (total + probabilities, first), most_probable(logits)
+        first = jnp.where(number == 0, probabilities, first)
+        return total + jnp.where(number < num_samples, probabilities, 0), first
 
-    empty = jnp.zeros((*images.shape[:3], network.num_classes))
-    (total, first), labels = jax.lax.scan(one, (empty, empty), jnp.arange(num_samples))
+    def empty(count):
+        return (jnp.zeros((count, *images.shape[1:3], network.num_classes)),) * 2
+
+    labels, (total, first) = over_samples(
+        network, params, images, seed, image_ids, num_samples, mesh, fold, empty
+    )
     return labels, total / num_samples, first

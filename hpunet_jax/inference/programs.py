@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from hpunet_jax.inference import devices
 from hpunet_jax.networks import Gaussian, Network
 
 KEPT = 32
@@ -77,7 +79,8 @@ def in_batches(function: Callable[..., _T], batch_size: int, axis: int, *arrays:
 
 def encode(network: Network, params: Any, images: np.ndarray) -> Any:
     """The features of images, float32 [B, H, W, channels]."""
-    return program(_encode, network, images.shape)(params, images)
+    split = devices.split(devices.mesh_of(params), images)
+    return program(_encode, network, images.shape)(params, split)
 
 
 def draw_samples(
@@ -110,12 +113,14 @@ def draw_samples(
     Returns:
       Labels [N, B, H, W] or probabilities [N, B, H, W, C]; latents [N, B, h, w, d] of each scale.
     """
-    run = program(_draw, network, shape, mean, probabilities)
+    mesh = devices.mesh_of(params)
+    times = devices.copies(mesh, len(image_ids))
+    run = program(_draw, network, shape, mean, probabilities, mesh, times)
     drawn: Any = None
-    for first in range(0, num_samples, CHUNK):
-        count = min(CHUNK, num_samples - first)
-        given = tuple(z if z is None else _chunk(z, first) for z in latents)
-        part = run(params, features, seed, image_ids, first, count, given)
+    for first in range(0, num_samples, CHUNK * times):
+        count = min(CHUNK * times, num_samples - first)
+        given = tuple(z if z is None else _chunk(z, first, times) for z in latents)
+        part = run(params, features, seed, image_ids, first, -(-count // times), given)
         if drawn is None:
             drawn = jax.tree.map(lambda a: np.empty((num_samples, *a.shape[1:]), a.dtype), part)
         for whole, some in zip(jax.tree.leaves(drawn), jax.tree.leaves(part), strict=True):
@@ -145,7 +150,7 @@ def reconstruct(
 ) -> jax.Array:
     """Labels [B, H, W] or probabilities [B, H, W, C] through the posterior means."""
     run = program(_reconstruct, network, images.shape, probabilities)
-    return run(params, images, labels)
+    return run(params, *devices.split(devices.mesh_of(params), (images, labels)))
 
 
 def priors(
@@ -162,15 +167,65 @@ def posteriors(
     return program(_posteriors, network, images.shape)(params, images, labels, tuple(latents))
 
 
+def over_samples(
+    network: Network,
+    params: Any,
+    images: jax.Array,
+    seed: jax.Array,
+    image_ids: jax.Array,
+    num_samples: int,
+    mesh: Mesh | None,
+    fold: Callable[[Any, jax.Array, jax.Array], Any],
+    empty: Callable[[int], Any],
+) -> tuple[jax.Array, Any]:
+    """Labels of samples and what is summed up over them, one after the other; inside of programs.
+
+    Args:
+      network: the network.
+      params: its parameters.
+      images: float32 [B, H, W, channels].
+      seed: the seed.
+      image_ids: int32 [B].
+      num_samples: number of samples N.
+      mesh: the devices to split images or samples over; None: one device.
+      fold: (sums, logits [K, H, W, C], the samples' numbers [K]) -> sums; what has the number N or
+        a higher one does not count.
+      empty: K -> the sums [K, ...] of no samples; K is a multiple of B.
+
+    Returns:
+      Labels [N, B, H, W], and the sums [B, ...].
+    """
+    num_images, times = len(images), devices.copies(mesh, len(images))
+    features = network.encode(params, images)
+    features, ids = devices.repeat(mesh, (features, image_ids), times)
+
+    def one(sums: Any, step: jax.Array) -> tuple[Any, jax.Array]:
+        numbers = devices.numbers(step, num_images, times)
+        logits = network.sample(params, features, sample_keys(seed, numbers, ids)).logits
+        return fold(sums, logits, numbers), most_probable(logits)
+
+    steps = jnp.arange(-(-num_samples // times))
+    sums, labels = jax.lax.scan(one, empty(num_images * times), steps)
+
+    def join(of_copies: jax.Array) -> jax.Array:
+        return of_copies.reshape(num_images, times, *of_copies.shape[1:]).sum(axis=1)
+
+    sums = sums if times == 1 else jax.tree.map(join, sums)
+    return devices.in_order(labels, times)[:num_samples], sums
+
+
 def to_numpy(arrays: _T) -> _T:
     """A pytree of arrays as arrays of NumPy."""
     return jax.tree.map(np.asarray, arrays)
 
 
 def sample_keys(seed: jax.Array, index: jax.Array, image_ids: jax.Array) -> jax.Array:
-    """The keys [B] of sample `index` of each image, from the seed of `Model.sample`."""
-    key = jax.random.fold_in(jax.random.key(seed), index)
-    return jax.vmap(lambda image: jax.random.fold_in(key, image))(image_ids)
+    """The keys [B] of sample `index` (of all images, or [B]), from the seed of `Model.sample`."""
+
+    def key(index: jax.Array, image: jax.Array) -> jax.Array:
+        return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), index), image)
+
+    return jax.vmap(key)(jnp.broadcast_to(index, image_ids.shape), image_ids)
 
 
 def most_probable(logits: jax.Array) -> jax.Array:
@@ -179,10 +234,11 @@ def most_probable(logits: jax.Array) -> jax.Array:
     return jnp.argmax(logits, axis=-1).astype(dtype)
 
 
-def _chunk(latents: np.ndarray, first: int) -> np.ndarray:
-    """[B, CHUNK, h, w, d]: the latents of the samples from `first` on."""
-    samples = np.minimum(first + np.arange(CHUNK), latents.shape[1] - 1)
-    return latents[:, samples]
+def _chunk(latents: np.ndarray, first: int, times: int) -> np.ndarray:
+    """[B * times, CHUNK, h, w, d]: the latents of the samples from `first` on, for each copy."""
+    samples = np.minimum(first + np.arange(CHUNK * times), latents.shape[1] - 1)
+    of_copies = samples.reshape(CHUNK, times).T
+    return latents[:, of_copies].reshape(-1, CHUNK, *latents.shape[2:])
 
 
 def _output(logits: jax.Array, probabilities: bool) -> jax.Array:
@@ -193,9 +249,14 @@ def _encode(network, params, images):
     return network.encode(params, images)
 
 
-def _draw(network, mean, probabilities, params, features, seed, image_ids, first, count, latents):
+def _draw(
+    network, mean, probabilities, mesh, times, params, features, seed, ids, first, count, latents
+):
+    num_images = len(ids)
+    features, ids = devices.repeat(mesh, (features, ids), times)
+
     def one(index):
-        keys = sample_keys(seed, first + index, image_ids)
+        keys = sample_keys(seed, first + devices.numbers(index, num_images, times), ids)
         given = [z if z is None else z[:, index] for z in latents]
         sample = network.sample(params, features, keys, mean, given)
         return _output(sample.logits, probabilities), tuple(sample.latents)
@@ -206,7 +267,8 @@ def _draw(network, mean, probabilities, params, features, seed, image_ids, first
     # One sample after the other: as fast as all at once, in a fraction of the memory.
     shapes = jax.eval_shape(one, 0)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shapes)
-    return jax.lax.fori_loop(0, count, write, empty)
+    drawn = jax.lax.fori_loop(0, count, write, empty)
+    return jax.tree.map(functools.partial(devices.in_order, times=times), drawn)
 
 
 def _decode(network, probabilities, params, features, latents, noise):

@@ -13,10 +13,11 @@ import ml_collections
 import numpy as np
 
 from hpunet_jax.arguments import check_choice, check_integer, check_seed
+from hpunet_jax.inference import devices
 from hpunet_jax.inference.inputs import as_unit_images
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
-from hpunet_jax.inference.programs import most_probable, sample_keys
+from hpunet_jax.inference.programs import over_samples
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape
@@ -187,6 +188,7 @@ class Segmenter:
             self.model.network,
             num_samples=self.options.num_samples,
             classes=self.classes,
+            mesh=devices.mesh_of(self.model.params),
         )
         image = jax.ShapeDtypeStruct(shape, jnp.float32)
         compiled = jax.jit(function).lower(self.model.params, image, self.options.seed).compile()
@@ -221,20 +223,20 @@ def instances_from_samples(
     return renumber(cleaned, np.uint16)
 
 
-def _labels_and_foreground(network, params, images, seed, *, num_samples, classes):
+def _labels_and_foreground(network, params, images, seed, *, num_samples, classes, mesh):
     """Labels [N, B, H, W] as of `Model.sample`, and `foreground_probability` of them [B, H, W].
 
     The probabilities are added up sample by sample, so that there is never an array of samples
     times classes.
     """
-    features = network.encode(params, images)
 
-    def one(total, index):
-        keys = sample_keys(seed, index, jnp.arange(len(images)))
-        logits = network.sample(params, features, keys).logits
+    def fold(total, logits, numbers):
         foreground = jax.nn.softmax(logits)[..., classes.start : classes.stop].sum(axis=-1)
-        return total + foreground, most_probable(logits)
+        return total + jnp.where(numbers[:, None, None] < num_samples, foreground, 0)
 
-    total = jnp.zeros(images.shape[:3])
-    total, labels = jax.lax.scan(one, total, jnp.arange(num_samples))
+    def empty(count):
+        return jnp.zeros((count, *images.shape[1:3]))
+
+    ids = jnp.arange(len(images))
+    labels, total = over_samples(network, params, images, seed, ids, num_samples, mesh, fold, empty)
     return labels, total / num_samples

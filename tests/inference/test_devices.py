@@ -1,0 +1,89 @@
+"""The same samples on any number of devices, whether images or the samples of one are split."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hpunet_jax.checkpoints import write_model
+from hpunet_jax.inference import devices, load
+from hpunet_jax.inference.marginal import draw_with_marginal
+from hpunet_jax.inference.model import Model
+from hpunet_jax.inference.segment import Segmenter, SegmentOptions
+
+pytestmark = pytest.mark.xdist_group("devices")
+
+
+@pytest.fixture(scope="module")
+def everywhere(tiny_sampler):
+    """The model of the other tests, on eight devices."""
+    params = jax.device_put(tiny_sampler.params, devices.on_all(jax.devices()[:8]))
+    return Model(tiny_sampler.network, params, tiny_sampler.config)
+
+
+def test_eight_devices_draw_the_samples_of_one(tiny_sampler, everywhere, images):
+    """Of three images, each of which is there eight times; and of eight, which are split."""
+    for some in (images, np.concatenate([images] * 3)[:8]):
+        ids = np.arange(len(some))
+        one = draw_with_marginal(tiny_sampler, some, 5, 0, ids)
+        eight = draw_with_marginal(everywhere, some, 5, 0, ids)
+        np.testing.assert_array_equal(eight.labels, one.labels)
+        np.testing.assert_allclose(eight.marginal, one.marginal, atol=1e-6)
+        np.testing.assert_allclose(eight.first, one.first, atol=1e-6)
+
+
+def test_eight_devices_sample_and_reconstruct_as_one(tiny_sampler, everywhere, images):
+    """A single image, whose samples are split; more of them than one run of the program draws."""
+    image = images[0]
+    labels, latents = tiny_sampler.sample(image, 35, return_latents=True)
+    split, as_well = everywhere.sample(image, 35, return_latents=True)
+    np.testing.assert_array_equal(split, labels)
+    for a, b in zip(as_well, latents, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    again = everywhere.sample(image, 35, latents=[latents[0], None])
+    np.testing.assert_array_equal(again, labels)
+    eight = np.concatenate([images] * 3)[:8]
+    truth = np.random.default_rng(1).integers(0, 3, eight.shape[:3])
+    np.testing.assert_array_equal(
+        everywhere.reconstruct(eight, truth), tiny_sampler.reconstruct(eight, truth)
+    )
+
+
+def test_eight_devices_segment_as_one(tiny_sampler, everywhere, images):
+    options = SegmentOptions(num_samples=5, threshold=5, erosion=1)
+    results = []
+    for model in (tiny_sampler, everywhere):
+        config = model.config.copy_and_resolve_references().unlock()
+        config.data = {"num_ids": 2}
+        segmenter = Segmenter(Model(model.network, model.params, config), options)
+        results.append(segmenter(images[0]))
+    np.testing.assert_array_equal(results[0].labels, results[1].labels)
+    np.testing.assert_array_equal(results[0].instances, results[1].instances)
+
+
+def test_a_model_is_loaded_onto_all_devices(tmp_path, tiny_sampler, everywhere):
+    write_model(tmp_path / "model.npz", tiny_sampler.params, tiny_sampler.config)
+    model = load(tmp_path / "model.npz", device="all")
+    assert devices.mesh_of(model.params) == devices.mesh_of(everywhere.params)
+    assert devices.mesh_of(load(tmp_path / "model.npz").params) is None
+    assert model.digest() == tiny_sampler.digest()
+    assert devices.mesh_of({}) is None
+
+
+def test_images_are_repeated_until_the_devices_divide_them(everywhere):
+    mesh = devices.mesh_of(everywhere.params)
+    assert [devices.copies(mesh, number) for number in (1, 2, 3, 4, 6, 8, 16)] == [
+        8,
+        4,
+        8,
+        2,
+        4,
+        1,
+        1,
+    ]
+    assert devices.copies(None, 3) == 1
+    drawn = np.arange(4)[:, None] * 2 + np.tile(np.arange(2), 3)[None]  # 4 steps, 3 images twice
+    np.testing.assert_array_equal(devices.numbers(jnp.int32(3), 3, 2), drawn[3])
+    np.testing.assert_array_equal(
+        devices.in_order(jnp.asarray(drawn), 2), np.repeat(np.arange(8)[:, None], 3, axis=1)
+    )
