@@ -14,15 +14,20 @@ weights, data, settings and definitions of the metrics, are not computed again.
 
 --num_samples adds a table of the model's scores by these numbers of samples, with the terms of
 GED²; the samples of 16 are the first of 100.
+
+All local devices are used. Several processes that see the same work directory, started as for
+`hpunet train`, share the images; process 0 writes the results, which are those of one process.
 """
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterable
 
+import jax
 from absl import flags
 
 import hpunet_jax
-from experiments import checkpoint_flags, program
+from experiments import checkpoint_flags, process_flags, program
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
@@ -30,12 +35,15 @@ from hpunet_jax.evaluation.per_image import image_scores, write_image_scores
 from hpunet_jax.evaluation.protocols import evaluate
 from hpunet_jax.evaluation.report import ROWS, markdown_table, results_table
 from hpunet_jax.evaluation.results import origin, result_name
-from hpunet_jax.evaluation.scores import Scores, load_scores_of
+from hpunet_jax.evaluation.scores import Scores, load_scores, load_scores_of
+from hpunet_jax.evaluation.sharing import Examples, Parts, joined
 from hpunet_jax.figures import reliability_figure, save_figure
 from hpunet_jax.files import is_folder, remove, write_aside
 from hpunet_jax.metrics.calibration import reliability
+from hpunet_jax.training import processes
 
 flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(process_flags)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of a training run, or a model file (then give --out)."
 )
@@ -50,11 +58,14 @@ flags.mark_flag_as_required("workdir")
 
 
 def main(_) -> None:
+    process_flags.join()
     folder = results_folder()
     model = checkpoint_flags.load(_WORKDIR.value)
     check_config(model.config, sections=("data", "model", "evaluation"))
     check_writable(folder)
     scores, name = evaluate_model(model, folder)
+    if jax.process_index() != 0:
+        return
     settings = model.config.evaluation
     results = scores.summary(settings.bootstraps, settings.seed)
     for suffix, text in (
@@ -103,17 +114,49 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
     def batches(split: str, limit: int | None = None):
         return pipeline.eval_batches(builder, split=split, batch_size=batch_size, limit=limit)
 
-    scores = evaluate(
-        model,
-        config,
-        batches(split, _LIMIT.value),
-        training_batches=lambda: batches("train"),
-        num_images=min(num_images, _LIMIT.value or num_images),
-        numbers=numbers,
-    )
+    num_images = min(num_images, _LIMIT.value or num_images)
+
+    def score(batches_of_part: Iterable[Examples]) -> Scores:
+        return evaluate(
+            model,
+            config,
+            batches_of_part,
+            training_batches=lambda: batches("train"),
+            num_images=-(-num_images // jax.process_count()),
+            numbers=numbers,
+        )
+
+    parts = Parts(-(-num_images // settings.batch_size), jax.process_count())
+    scores = share(score, batches(split, _LIMIT.value), parts, file)
     scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
-    scores.save(file)
+    if jax.process_index() == 0:
+        scores.save(file)
     return scores, name
+
+
+def share(
+    score: Callable[[Iterable[Examples]], Scores],
+    batches: Iterable[Examples],
+    parts: Parts,
+    file: AnyPath,
+) -> Scores:
+    """The scores of all images, of which each process computes those of its part.
+
+    The parts are joined by files beside the results, which all processes see.
+    """
+    if parts.count == 1:
+        return score(batches)
+    files_of_parts = [file.with_name(f".{file.stem}.part{i}.npz") for i in range(parts.filled)]
+    index = jax.process_index()
+    with processes.failing_together():
+        if index < parts.filled:
+            score(parts.batches(batches, index)).save(files_of_parts[index])
+    with processes.failing_together():
+        scores = joined([load_scores(part) for part in files_of_parts])
+    with processes.failing_together():  # all have read them
+        if index < parts.filled:
+            remove(files_of_parts[index])
+    return scores
 
 
 def numbers_of_samples() -> list[int]:

@@ -23,21 +23,17 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import program
+from experiments import process_flags, program
 from experiments.run_config import with_config_of_run
 from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, parent_config, value_of
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
-from hpunet_jax.training import processes, train
+from hpunet_jax.training import train
 from hpunet_jax.training.metrics_log import FILE_NAME
 from hpunet_jax.training.summary import differences_summary
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything the run writes.")
-_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the processes Cloud TPU tells of.")
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0.")
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
 _PROFILER_PORT = flags.DEFINE_integer("profiler_port", None, "Serve TensorBoard's profiler there.")
 _INIT_FROM = flags.DEFINE_string(
     "init_from",
@@ -51,9 +47,7 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(_) -> None:
     from hpunet_jax.data import pipeline
 
-    processes.join(
-        _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, detect=_DISTRIBUTED.value
-    )
+    process_flags.join()
     if _PROFILER_PORT.value:
         jax.profiler.start_server(_PROFILER_PORT.value)
     config = _CONFIG.value

@@ -6,6 +6,7 @@ and scores are those of a single process.
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,23 +19,41 @@ NUMBER = "number"
 Examples = Mapping[str, np.ndarray]
 
 
-def part_of(batches: Iterable[Examples], num_batches: int, part: int, parts: int) -> Iterator:
-    """The batches of one of several parts, with the numbers of their images.
+class Parts(NamedTuple):
+    """How the batches of an evaluation are shared.
 
-    Args:
-      batches: examples with `image` [B, ...]; only the last batch may be smaller.
-      num_batches: how many there are.
-      part: the part's number, from 0.
-      parts: how many parts there are; they have as many batches each, the last ones maybe fewer.
+    Attributes:
+      num_batches: how many batches there are.
+      count: the number of parts, which have as many batches each, but for the last ones.
     """
-    length = -(-num_batches // parts)
-    start = part * length
-    number = 0
-    for place, batch in enumerate(itertools.islice(batches, start + length)):
-        images = len(batch["image"])
-        if place >= start:
-            yield {**batch, NUMBER: number + np.arange(images)}
-        number += images
+
+    num_batches: int
+    count: int
+
+    @property
+    def length(self) -> int:
+        """Batches of a part."""
+        return max(1, -(-self.num_batches // self.count))
+
+    @property
+    def filled(self) -> int:
+        """How many parts have any batch; an evaluation without images is one part."""
+        return max(1, -(-self.num_batches // self.length))
+
+    def batches(self, batches: Iterable[Examples], part: int) -> Iterator[Examples]:
+        """The batches of a part, with the numbers of their images.
+
+        Args:
+          batches: all batches: examples with `image` [B, ...].
+          part: the part's number, from 0.
+        """
+        start = part * self.length
+        number = 0
+        for place, batch in enumerate(itertools.islice(batches, start + self.length)):
+            images = len(batch["image"])
+            if place >= start:
+                yield {**batch, NUMBER: number + np.arange(images)}
+            number += images
 
 
 def joined(parts: Sequence[Scores]) -> Scores:

@@ -1,0 +1,67 @@
+"""Two processes with eight devices: split state, saved whole; an evaluation that they share."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from hpunet_jax import load
+from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.evaluation.scores import load_scores
+from hpunet_jax.training.setup import set_up
+from tests.buckets import BUCKET, S3, clients_of
+from tests.training import sharing_process
+from tests.training.test_processes import ROOT, free_port
+
+pytestmark = pytest.mark.xdist_group("buckets")
+
+
+def test_what_eight_devices_save_with_zero_is_the_same_on_one(tmp_path, monkeypatch):
+    server, port = S3(), free_port()
+    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0 "
+    monkeypatch.setenv("XLA_FLAGS", flags + "--xla_llvm_disable_expensive_passes=true")
+    with clients_of(monkeypatch, server.port):
+        bucket = f"s3://{BUCKET}/zero"
+        started = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tests.training.sharing_process"),
+                    *(str(port), str(i), str(tmp_path), bucket),
+                ],
+                cwd=ROOT,
+                env=dict(os.environ),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(2)
+        ]
+        for process in started:
+            _, message = process.communicate(timeout=300)
+            assert process.returncode == 0, message[-3000:]
+
+        result = json.loads((tmp_path / "result.json").read_text())
+        assert result["devices"] == 8
+        assert result["split"] > 10  # Adam's moments
+        model = load(tmp_path)
+        assert model.digest() == load(bucket).digest() == result["digest"]
+
+        config = sharing_process.config_on_eight_devices()
+        like = set_up(config, jax.devices()[:1]).init_state(jax.random.key(0))
+        like = like._replace(params=like.params._replace(network=None))
+        with Checkpoints(tmp_path) as here, Checkpoints(bucket) as there:
+            jax.tree.map(np.testing.assert_array_equal, here.training(like), there.training(like))
+
+        shared = load_scores(tmp_path / "scores.npz")
+        alone = sharing_process.score(model, sharing_process.evaluation_batches())
+        assert shared.num_images == 5
+        for row, metrics in alone.rows.items():
+            for metric, values in metrics.items():
+                np.testing.assert_allclose(shared.rows[row][metric], values, atol=1e-6)
+        np.testing.assert_array_equal(shared.subset_b, alone.subset_b)
+        assert {p.name for p in tmp_path.glob("*.npz")} == {"scores.npz"}
+    server.stop()
