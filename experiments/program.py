@@ -34,7 +34,8 @@ _COMPILATION_CACHE = flags.DEFINE_string(
 # What the library raises for bad input; anything else is our mistake and keeps its traceback.
 BAD_INPUT = (ValueError, OSError, FloatingPointError)
 
-IN_BUCKETS = ("workdir", "checkpoint", "out", "output", "json")  # flags that take gs:// and s3://
+IN_BUCKETS = ("workdir", "checkpoint", "out", "output", "json", "init_from", "training.init_from")
+"""Flags and fields of a config that may be addresses of buckets."""
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> None:
@@ -166,7 +167,7 @@ def check_addresses(values: Mapping[str, Any]) -> None:
         if isinstance(value, ml_collections.ConfigDict):
             fields = flatten(value)
             check_addresses({f"{name}.{field}": entry for field, entry in fields.items()})
-        check = place if name in IN_BUCKETS else check_local
+        check = place if name.removeprefix("config.") in IN_BUCKETS else check_local
         for entry in value if isinstance(value, list | tuple) else [value]:
             if isinstance(entry, str) and "://" in entry:
                 check(entry, f"--{name}")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from hpunet_jax.sweeps.table import SweepTable, label
 
+_TICKS = 8  # of more values, matplotlib chooses some
 _POINT, _MEAN = "#1f6fb4", "#222222"
 
 
@@ -31,22 +32,24 @@ def sweep_figure(table: SweepTable) -> Figure:
         for panel, metric in zip(panels[:, place], table.columns, strict=True):
             of_runs = [result.values.get(metric, np.nan) for _, _, result in table.rows]
             _draw(panel, where, np.array(of_runs))
-            if ticks:
-                panel.set_xticks(range(len(ticks)), ticks)
+            if len(ticks) <= _TICKS:
+                panel.set_xticks(list(ticks), list(ticks.values()), minor=False)
+                panel.set_xticks([], minor=True)
             if place == 0:
                 panel.set_ylabel(label(metric))
         panels[-1, place].set_xlabel(field)
     return figure
 
 
-def _positions(values: Sequence) -> tuple[np.ndarray, list[str]]:
-    """Where values lie on an axis, and the names of their places if they are no numbers."""
+def _positions(values: Sequence) -> tuple[np.ndarray, dict[float, str]]:
+    """Where values lie on an axis, and the names of their places."""
     numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
     if all(numbers):
-        return np.array(values, float), []
+        return np.array(values, float), {float(value): f"{value:g}" for value in values}
     texts = list(map(str, values))
     names = sorted(set(texts))
-    return np.array([names.index(text) for text in texts], float), names
+    places = {float(place): name for place, name in enumerate(names)}
+    return np.array([names.index(text) for text in texts], float), places
 
 
 def _draw(panel: Axes, where: np.ndarray, values: np.ndarray) -> None:
