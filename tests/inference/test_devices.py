@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 
@@ -10,32 +11,51 @@ from hpunet_jax.inference import devices, load
 from hpunet_jax.inference.marginal import draw_with_marginal
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
+from hpunet_jax.networks import build_network
 
 pytestmark = pytest.mark.xdist_group("devices")
 
 
 @pytest.fixture(scope="module")
-def everywhere(tiny_sampler):
-    """The model of the other tests, on eight devices."""
-    params = jax.device_put(tiny_sampler.params, devices.on_all(jax.devices()[:8]))
-    return Model(tiny_sampler.network, params, tiny_sampler.config)
+def one_device(tiny_model):
+    """A model that compiles in no time, whose samples differ."""
+    section = {**tiny_model, "num_scales": 3, "base_channels": 2, "convs_per_block": 1}
+    network = build_network(section)
+    params = network.init(jax.random.key(0))
+    for name, module in params.items():
+        if name.startswith("prior/latent"):
+            module["w"] = 3 * module["w"]
+    config = ml_collections.ConfigDict({"model": section, "data": {"num_ids": 2}})
+    return Model(network, params, config)
 
 
-def test_eight_devices_draw_the_samples_of_one(tiny_sampler, everywhere, images):
+@pytest.fixture(scope="module")
+def everywhere(one_device):
+    """The same model on eight devices."""
+    params = jax.device_put(one_device.params, devices.on_all(jax.devices()[:8]))
+    return Model(one_device.network, params, one_device.config)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1)).astype(np.uint8)
+
+
+def test_eight_devices_draw_the_samples_of_one(one_device, everywhere, images):
     """Of three images, each of which is there eight times; and of eight, which are split."""
     for some in (images, np.concatenate([images] * 3)[:8]):
         ids = np.arange(len(some))
-        one = draw_with_marginal(tiny_sampler, some, 5, 0, ids)
+        one = draw_with_marginal(one_device, some, 5, 0, ids)
         eight = draw_with_marginal(everywhere, some, 5, 0, ids)
         np.testing.assert_array_equal(eight.labels, one.labels)
         np.testing.assert_allclose(eight.marginal, one.marginal, atol=1e-5)
         np.testing.assert_allclose(eight.first, one.first, atol=1e-5)
 
 
-def test_eight_devices_sample_and_reconstruct_as_one(tiny_sampler, everywhere, images):
+def test_eight_devices_sample_and_reconstruct_as_one(one_device, everywhere, images):
     """A single image, whose samples are split; more of them than one run of the program draws."""
     image = images[0]
-    labels, latents = tiny_sampler.sample(image, 35, return_latents=True)
+    labels, latents = one_device.sample(image, 35, return_latents=True)
     split, as_well = everywhere.sample(image, 35, return_latents=True)
     np.testing.assert_array_equal(split, labels)
     for a, b in zip(as_well, latents, strict=True):
@@ -45,28 +65,26 @@ def test_eight_devices_sample_and_reconstruct_as_one(tiny_sampler, everywhere, i
     eight = np.concatenate([images] * 3)[:8]
     truth = np.random.default_rng(1).integers(0, 3, eight.shape[:3])
     np.testing.assert_array_equal(
-        everywhere.reconstruct(eight, truth), tiny_sampler.reconstruct(eight, truth)
+        everywhere.reconstruct(eight, truth), one_device.reconstruct(eight, truth)
     )
 
 
-def test_eight_devices_segment_as_one(tiny_sampler, everywhere, images):
+def test_eight_devices_segment_as_one(one_device, everywhere, images):
     options = SegmentOptions(num_samples=5, threshold=5, erosion=1)
     results = []
-    for model in (tiny_sampler, everywhere):
-        config = model.config.copy_and_resolve_references().unlock()
-        config.data = {"num_ids": 2}
-        segmenter = Segmenter(Model(model.network, model.params, config), options)
+    for model in (one_device, everywhere):
+        segmenter = Segmenter(model, options)
         results.append(segmenter(images[0]))
     np.testing.assert_array_equal(results[0].labels, results[1].labels)
     np.testing.assert_array_equal(results[0].instances, results[1].instances)
 
 
-def test_a_model_is_loaded_onto_all_devices(tmp_path, tiny_sampler, everywhere):
-    write_model(tmp_path / "model.npz", tiny_sampler.params, tiny_sampler.config)
+def test_a_model_is_loaded_onto_all_devices(tmp_path, one_device, everywhere):
+    write_model(tmp_path / "model.npz", one_device.params, one_device.config)
     model = load(tmp_path / "model.npz", device="all")
     assert devices.mesh_of(model.params) == devices.mesh_of(everywhere.params)
     assert devices.mesh_of(load(tmp_path / "model.npz").params) is None
-    assert model.digest() == tiny_sampler.digest()
+    assert model.digest() == one_device.digest()
     assert devices.mesh_of({}) is None
 
 

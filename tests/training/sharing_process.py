@@ -26,6 +26,7 @@ def config_on_eight_devices():
     """Adam's moments are split over the devices (ZeRO), whose number the batch has."""
     config = get_config().unlock()
     config.training.update({"steps": 2, "batch_size": 8})
+    config.model.update({"base_channels": 8, "max_channels": 8})
     config.mesh.update({"data": -1, "shard_optimizer": True})
     return config.lock()
 
