@@ -126,7 +126,7 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
             numbers=numbers,
         )
 
-    parts = Parts(-(-num_images // settings.batch_size), jax.process_count())
+    parts = Parts(-(-num_images // batch_size), jax.process_count())
     scores = share(score, batches(split, _LIMIT.value), parts, file)
     scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
     if jax.process_index() == 0:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.metrics.average_precision import join
+from hpunet_jax.metrics.calibration import Levels
 
 NUMBER = "number"
 """In a batch of examples: the numbers of its images; where missing, they are counted from 0."""
@@ -80,4 +81,8 @@ def joined(parts: Sequence[Scores]) -> Scores:
         {row: join([part.detections[row] for part in parts]) for row in first.detections},
         {label: rows([part.of_class[label] for part in parts]) for label in first.of_class},
         {n: together([part.by_number[n] for part in parts]) for n in first.by_number},
+        {
+            row: Levels(*map(np.concatenate, zip(*(p.levels[row] for p in parts), strict=True)))
+            for row in first.levels
+        },
     )

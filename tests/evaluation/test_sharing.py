@@ -6,6 +6,7 @@ import pytest
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.sharing import NUMBER, Parts, joined
 from hpunet_jax.metrics.average_precision import Detections
+from hpunet_jax.metrics.calibration import Levels
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def scores_of(images: slice) -> Scores:
         {"model": detections},
         {1: {"model": {"ged2": -values}}},
         {16: {"ged2": 2 * values}},
+        {"model": Levels(np.tile(values[:, None, None], (1, 2, 3)), np.zeros((len(values), 2, 3)))},
     )
 
 
