@@ -113,7 +113,7 @@ def _load_file(path: AnyPath, device: jax.Device | str | None, dtype: str | None
     network = build_network(config.model, platform=_platform(device))
     check_params(path, params, network.param_shapes())
     calibration = _calibration(path, read_calibration(path))
-    return Model(network, jax.device_put(params, _sharding(device)), config, calibration)
+    return Model(network, _put(params, device), config, calibration)
 
 
 def _calibration_beside(workdir: AnyPath, model: Model) -> Calibration | None:
@@ -172,7 +172,12 @@ def load_tf1(
     config = _with_dtype(config, dtype)
     network = build_network(config.model, platform=_platform(device))
     params = params_from_tf1(checkpoint.variables, network.param_shapes())
-    return Model(network, jax.device_put(params, _sharding(device)), config)
+    return Model(network, _put(params, device), config)
+
+
+def _put(params: Any, device: jax.Device | str | None) -> Any:
+    """The parameters on the device of `load`; by default where JAX puts arrays."""
+    return jax.device_put(params, _sharding(device) if device == "all" else device)
 
 
 def _platform(device: jax.Device | str | None) -> str:
