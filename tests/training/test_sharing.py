@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("buckets")
 def test_what_eight_devices_save_with_zero_is_the_same_on_one(tmp_path, monkeypatch):
     server, port = S3(), free_port()
     flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0 "
-    monkeypatch.setenv("XLA_FLAGS", flags + "--xla_llvm_disable_expensive_passes=true")
+    flags += "--xla_llvm_disable_expensive_passes=true"
     with clients_of(monkeypatch, server.port):
         bucket = f"s3://{BUCKET}/zero"
         started = [
@@ -34,7 +34,7 @@ def test_what_eight_devices_save_with_zero_is_the_same_on_one(tmp_path, monkeypa
                     *(str(port), str(i), str(tmp_path), bucket),
                 ],
                 cwd=ROOT,
-                env=dict(os.environ),
+                env={**os.environ, "XLA_FLAGS": flags},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
