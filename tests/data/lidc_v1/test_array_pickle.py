@@ -93,7 +93,6 @@ RAN = []
         (np.zeros(2, [("a", "f4")]), "dtype 'V4'"),
         (np.array(["2020-01-01"], "M8[D]"), "dtype 'M8'"),
         (np.ma.masked_array([1, 2], [0, 1]), r"numpy\.ma"),
-        (np.matrix([[1, 2]]), r"numpy\.matrix"),
         (np.random.default_rng(0), r"numpy\.random"),
         (slice(1, 2), r"(builtins|__builtin__)\.slice"),
         (io.BytesIO(b"a"), r"_io\.BytesIO"),
@@ -104,7 +103,6 @@ RAN = []
         (Evil(np.ndarray, (3,), "O"), "damaged"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_anything_else_is_refused_by_name_and_nothing_runs(tmp_path, monkeypatch, value, named):
     monkeypatch.chdir(tmp_path)
     for protocol in (2, 4):
