@@ -68,6 +68,7 @@ setup(
         "etils[epath]>=1.12",  # files on disks and in buckets
         "fsspec>=2025.3",
         "h5py>=3.11",  # volumes, SNEMI3D
+        "filelock>=3.12",  # JAX's folder of compiled programs, where its size is limited
         "imagecodecs>=2024.9.22",  # decoders of compressed TIFF files, PNG of 16 bits a channel
         "jax>=0.10,<0.13",
         "jaxlib>=0.10,<0.13",

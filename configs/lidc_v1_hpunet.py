@@ -1,10 +1,11 @@
 """The paper's HPU-Net on LIDC "v1", the slices that most papers since 2020 use.
 
-    python -m experiments.build_data --name=lidc_v1 --source=downloads/lidc_v1
-    python -m experiments.train --config=configs/lidc_v1_hpunet.py --workdir=runs/lidc_v1
+    hpunet build_data --name=lidc_v1 --source=downloads/lidc_v1
+    hpunet train --config=lidc_v1_hpunet --workdir=runs/lidc_v1
 
 Needs: data_lidc.pickle or its HDF5 form (docs/data.md), and a GPU or TPU.
-Takes, expect: not run at this size; configs/lidc_hpunet.py is the same on the paper's crops.
+Takes: not run at this size. Expect: not measured; configs/lidc_hpunet.py is the same on the
+    paper's crops.
 """
 
 import ml_collections
