@@ -174,7 +174,7 @@ def _of_model(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choice]:
         Choice("model.num_scales", scales, f"the coarsest latents are {grid[0]}x{grid[1]}, {why}"),
     ]
     if small and facts.num_graders:
-        why = "coarse: in few steps, finer ones would learn where marks are in place of the image"
+        why = "coarse: a short training has few latents to learn"
         choices.append(Choice("model.latent_dims", (1,) * min(2, scales - 1), why))
     elif scales < 5:
         latents = (1,) * (scales - 1)
