@@ -142,7 +142,8 @@ def test_a_small_network_compiles_for_tpus_and_gathers_no_activations(tmp_path):
     assert report["all_gathers"] == []
     assert report["levels_split_by_image"] == [8]
     assert report["collectives"]["collective-permute"]["count"] > 0  # halos
-    assert report["collectives"]["all-reduce"]["count"] > 32  # the top-k's, one for each turn
+    # The top-k's, one for each four bits, and the gradients'.
+    assert 8 < report["collectives"]["all-reduce"]["count"] < 32
     assert 0 < report["gib_moved"] < report["gib_everywhere"] < report["xla_gib_accessed"]
     assert report["tflop"] < report["matrix_tflop"]
     for groups in (report["by_level"], report["by_kind"]):
