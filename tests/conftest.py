@@ -1,5 +1,6 @@
 """Shared by all tests: tiny configs and the numbers recorded from the official implementation."""
 
+import locale
 import os
 import pathlib
 import tempfile
@@ -88,3 +89,12 @@ def module_examples() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session", autouse=True)
 def _partitionable_noise():
     assert jax.config.jax_threefry_partitionable  # the same noise whatever the mesh
+
+
+@pytest.fixture(autouse=True)
+def _locale():
+    """GDCM, by which tests write DICOM files, leaves the process in the locale C."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    if locale.setlocale(locale.LC_ALL) != before:
+        locale.setlocale(locale.LC_ALL, before)

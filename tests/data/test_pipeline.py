@@ -238,7 +238,7 @@ def test_a_stream_that_is_left_lets_python_exit(tmp_path):
 def test_tensorflow_is_imported_in_one_place_and_sees_no_gpu():
     folder = pathlib.Path(hpunet_jax.__file__).parent
     pattern = re.compile(r"^\s*(import|from) tensorflow", re.MULTILINE)
-    found = [path for path in folder.rglob("*.py") if pattern.search(path.read_text())]
+    found = [path for path in folder.rglob("*.py") if pattern.search(path.read_text("utf-8"))]
     assert [path.relative_to(folder).as_posix() for path in found] == ["data/tensorflow.py"]
     from hpunet_jax.data.tensorflow import tf
 

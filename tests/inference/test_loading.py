@@ -49,9 +49,9 @@ def test_a_model_computes_on_the_device_it_is_loaded_to(file, model, images):
     for bad, message in (
         ("cpu:8", "this process has 8 of kind cpu"),
         ("tpu", "JAX has no tpu here"),
-        ("cuda", 'device must be "cpu"'),
-        ("cpu:x", 'device must be "cpu"'),
-        (0, 'device must be "cpu".* not 0'),
+        ("cuda", 'device must be "all", "cpu"'),
+        ("cpu:x", 'device must be "all", "cpu"'),
+        (0, 'device must be "all", "cpu".* not 0'),
     ):
         with pytest.raises(ValueError, match=message):
             hpunet_jax.load(file, device=bad)

@@ -126,7 +126,7 @@ def test_init_writes_a_config_that_trains_as_it_is_and_overwrites_none(tmp_path)
     check_config(config)
     assert (config.data.dir, config.data.foreground) == (str(folder), 255)
     assert (config.data.crop, config.model.image_channels) == ((32, 32), 3)
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     assert max(len(line) for line in lines if "data.dir" not in line) <= 100
     before = file.read_bytes()
     again = init()
