@@ -63,11 +63,10 @@ def refusal(config, sections=None):
 
 
 def kind(module):
-    """Network, protocol and optional sections: configs that differ in values alone are alike."""
+    """Network and optional sections: configs that are alike in these have the same fields."""
     config = importlib.import_module(f"configs.{module}").get_config()
     sections = [name for name in OPTIONAL_SECTIONS if name.split(".")[1] in config.data]
-    own = config.data.name.startswith("own")
-    return config.model.name, config.evaluation.protocol, own, *sections
+    return config.model.name, *sections
 
 
 KINDS = sorted({kind(module): module for module in NAMES}.values())
