@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 import onnx
-from jax import export
 from onnx import TensorProto, helper, numpy_helper
 
 from hpunet_jax import __version__
@@ -55,7 +54,7 @@ def to_onnx(
 
     Args:
       function: takes the arguments, returns a tuple of arrays.
-      arguments: the shape and dtype of each, float32 [B, ...]; made by `batched`.
+      arguments: the shape and dtype of each, float32 [B, ...], of one symbolic batch B.
       inputs: a name for each argument.
       outputs: a name for each result.
 
@@ -85,12 +84,6 @@ def to_onnx(
     )
     onnx.checker.check_model(model)
     return model.SerializeToString()
-
-
-def batched(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """float32 arguments [b, *shape] of one unknown batch b."""
-    (b,) = export.symbolic_shape("b")
-    return tuple(jax.ShapeDtypeStruct((b, *shape), np.float32) for shape in shapes)
 
 
 @dataclasses.dataclass

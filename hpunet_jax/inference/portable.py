@@ -98,6 +98,12 @@ def write_portable(path: str | os.PathLike[str], portable: Portable) -> None:
         archive.writestr("model.json", json.dumps(portable.record, indent=1))
 
 
+def batched(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """float32 arguments [b, *shape] of one symbolic batch b, to trace a function with."""
+    (b,) = export.symbolic_shape("b")
+    return tuple(jax.ShapeDtypeStruct((b, *shape), jnp.float32) for shape in shapes)
+
+
 class _Functions(NamedTuple):
     """The two functions of plain arrays, and the shape of one image's inputs by their names."""
 
@@ -133,19 +139,18 @@ def _functions(model: Model, shape: tuple[int, int, int]) -> _Functions:
 
 
 def _stablehlo(functions: _Functions) -> tuple[bytes, bytes]:
-    (b,) = export.symbolic_shape("b")
-    images, features, noise = (
-        tuple(jax.ShapeDtypeStruct((b, *shape), jnp.float32) for shape in shapes)
-        for shapes in ([functions.image], functions.features.values(), functions.noise.values())
-    )
-    encode = export.export(jax.jit(functions.encode), platforms=PLATFORMS)(*images)
+    shapes = functions.image, *functions.features.values(), *functions.noise.values()
+    images, *inputs = batched(*shapes)
+    count = len(functions.features)
+    features, noise = tuple(inputs[:count]), tuple(inputs[count:])
+    encode = export.export(jax.jit(functions.encode), platforms=PLATFORMS)(images)
     decode = export.export(jax.jit(functions.decode), platforms=PLATFORMS)(features, noise)
     return bytes(encode.serialize()), bytes(decode.serialize())
 
 
 def _onnx(functions: _Functions) -> tuple[bytes, bytes]:
     try:
-        from hpunet_jax.inference.onnx_graph import batched, to_onnx
+        from hpunet_jax.inference.onnx_graph import to_onnx
     except ImportError as error:
         raise ValueError(
             "to export ONNX the package onnx is needed: pip install hpunet_jax[onnx]."

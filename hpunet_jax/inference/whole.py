@@ -107,17 +107,10 @@ def sample_whole(
     tile: Sequence[int] = TILE,
 ) -> Samples:
     """The samples of `draw_whole`, with mean and standard deviation of their probabilities."""
-    network = model.network
-    plan, padded, cut = _prepare(network, image, tile)
-    mean = mean_flags(scales, network.num_latent_scales)
-    noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
-    draw = _program(_draw_moments, network, plan, num_samples)
-
-    def of_tile(place: Tile) -> Any:
-        return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
-
-    labels, mean, std = _join(plan, of_tile, (2, 1, 1))
-    return Samples(labels[:, 0, *cut], mean[0, *cut], std[0, *cut])
+    labels, mean, std = _sampled(
+        _draw_moments, model, image, num_samples, seed, image_id, scales, tile
+    )
+    return Samples(labels[:, 0], mean[0], std[0])
 
 
 def draw_whole(
@@ -150,17 +143,7 @@ def draw_whole(
     Raises:
       ValueError: for an image of other channels or values.
     """
-    network = model.network
-    plan, padded, cut = _prepare(network, image, tile)
-    mean = mean_flags(scales, network.num_latent_scales)
-    noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
-    draw = _program(_draw, network, plan, num_samples)
-
-    def of_tile(place: Tile) -> Any:
-        return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
-
-    labels, marginal, first = _join(plan, of_tile, (2, 1, 1))
-    return Drawn(labels[:, :, *cut], marginal[:, *cut], first[:, *cut])
+    return Drawn(*_sampled(_draw, model, image, num_samples, seed, image_id, scales, tile))
 
 
 def reconstruct_whole(
@@ -258,6 +241,30 @@ def _prepare(
     padded, cut = pad_to(image, plan.size)
     check_image_shape(network, padded.shape)
     return plan, padded, cut
+
+
+def _sampled(
+    function: Callable[..., Any],
+    model: Model,
+    image: np.ndarray,
+    num_samples: int,
+    seed: int,
+    image_id: int,
+    scales: Sequence[int] | None,
+    tile: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels [N, 1, H, W] and two maps [1, H, W, C] that `_draw` or `_draw_moments` gives."""
+    network = model.network
+    plan, padded, cut = _prepare(network, image, tile)
+    mean = mean_flags(scales, network.num_latent_scales)
+    noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
+    draw = _program(function, network, plan, num_samples)
+
+    def of_tile(place: Tile) -> Any:
+        return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
+
+    labels, one, other = _join(plan, of_tile, (2, 1, 1))
+    return labels[:, :, *cut], one[:, *cut], other[:, *cut]
 
 
 def _program(

@@ -14,7 +14,7 @@ from jax import export
 
 from hpunet_jax.inference import Model
 from hpunet_jax.inference.inputs import as_unit_images
-from hpunet_jax.inference.portable import FORMATS, export_model, write_portable
+from hpunet_jax.inference.portable import FORMATS, batched, export_model, write_portable
 from hpunet_jax.networks import build_network
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -93,7 +93,7 @@ def test_the_operations_of_networks_are_the_same_in_onnx():
             z.reshape(-1, *z.shape[1:])
         ).max(axis=3)
 
-    shapes = onnx_graph.batched((4, 6, 2), (4, 6, 2))
+    shapes = batched((4, 6, 2), (4, 6, 2))
     model = onnx_graph.to_onnx(function, shapes, ["x", "y"], ["a", "b"])
     draw = np.random.default_rng(0)
     x, y = (draw.standard_normal((3, 4, 6, 2)).astype(np.float32) for _ in range(2))
