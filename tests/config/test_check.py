@@ -11,7 +11,6 @@ import pytest
 from configs import demo_neurites, lidc_hpunet, lidc_spunet, own_data
 from hpunet_jax.augmentation import Extrapolation
 from hpunet_jax.config import check_config, check_overrides, fields_reference, schema, value_of
-from hpunet_jax.config.schema import OPTIONAL_SECTIONS
 from hpunet_jax.evaluation.cityscapes import MIN_REGION_HALF
 from hpunet_jax.evaluation.protocols import PROTOCOLS
 from hpunet_jax.inference.segment import SegmentOptions
@@ -62,16 +61,6 @@ def refusal(config, sections=None):
     return None
 
 
-def kind(module):
-    """Network and optional sections: configs that are alike in these have the same fields."""
-    config = importlib.import_module(f"configs.{module}").get_config()
-    sections = [name for name in OPTIONAL_SECTIONS if name.split(".")[1] in config.data]
-    return config.model.name, *sections
-
-
-KINDS = sorted({kind(module): module for module in NAMES}.values())
-
-
 @pytest.mark.parametrize("module", NAMES)
 def test_no_field_of_any_config_takes_nonsense(module):
     """Wrong types, lengths and signs, NaN and huge values: a sentence that names the field."""
@@ -86,7 +75,7 @@ def test_no_field_of_any_config_takes_nonsense(module):
             assert message.endswith((".", "?")), message
 
 
-@pytest.mark.parametrize("module", KINDS)
+@pytest.mark.parametrize("module", NAMES)
 def test_a_value_at_the_edge_is_refused_by_name_or_legal_by_the_schema(module):
     config = importlib.import_module(f"configs.{module}").get_config().to_dict()
     for name, field in schema(config["model"]["name"]).items():
