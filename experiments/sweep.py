@@ -88,11 +88,15 @@ def sweep_points(file: str) -> dict[str, Point]:
     return dict(zip(names_of(points), points, strict=True))
 
 
+def overridden(file: str) -> Point:
+    """The fields that flags changed, beside what the config's file says."""
+    changed = differences(load_config(file), _CONFIG.value)
+    return {field: new for field, (_, new) in changed.items()}
+
+
 def tasks_of(file: str, points: Mapping[str, Point]) -> list[making.Task]:
     """The runs to be made."""
-    changed = {
-        field: new for field, (_, new) in differences(load_config(file), _CONFIG.value).items()
-    }
+    changed = overridden(file)
     limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
     return [
         making.Task(
@@ -137,10 +141,10 @@ def launch(tasks: Sequence[making.Task], workdir: AnyPath) -> tuple[list[str], l
 
 def one_run(name: str) -> list[str]:
     """The arguments of this program that make one of the runs here."""
-    changed = differences(load_config(flags.FLAGS["config"].config_filename), _CONFIG.value)
+    file = flags.FLAGS["config"].config_filename
     return [
-        f"--config={flags.FLAGS['config'].config_filename}",
-        *flags_of({field: new for field, (_, new) in changed.items()}),
+        f"--config={file}",
+        *flags_of(overridden(file)),
         f"--workdir={_WORKDIR.value}",
         *(f"--set={setting}" for setting in _SET.value),
         *([f"--limit={_LIMIT.value}"] if _LIMIT.value else []),

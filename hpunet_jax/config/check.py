@@ -94,16 +94,19 @@ def value_of(config: Section, name: str) -> Any:
     return value
 
 
-def differences(old: Section, new: Section) -> dict[str, tuple[Any, Any]]:
+def differences(
+    old: Section, new: Section, apart_from: tuple[str, ...] = ()
+) -> dict[str, tuple[Any, Any]]:
     """The fields in which two configs differ, with both values.
 
-    A field that one of them lacks has its default there, or else is None.
+    A field that one of them lacks has its default there, or else is None. Fields whose names begin
+    with one of `apart_from` are not looked at.
     """
     a, b = (_with_defaults(config) for config in (old, new))
     return {
         name: (a.get(name), b.get(name))
         for name in sorted(a.keys() | b.keys())
-        if a.get(name) != b.get(name)
+        if a.get(name) != b.get(name) and not name.startswith(apart_from)
     }
 
 

@@ -92,8 +92,11 @@ def is_medical(path: str | os.PathLike[str]) -> bool:
 def is_dicom(path: str | os.PathLike[str]) -> bool:
     """Whether a file is DICOM, by its suffix or content."""
     path = pathlib.Path(path)
-    if not path.is_file() or is_clutter(path.name):
-        return False
+    return path.is_file() and not is_clutter(path.name) and looks_like_dicom(path)
+
+
+def looks_like_dicom(path: pathlib.Path) -> bool:
+    """The same of a file, whatever its name is otherwise."""
     if suffix_of(path) == ".dcm":
         return True
     try:

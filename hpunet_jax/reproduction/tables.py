@@ -166,12 +166,7 @@ def _estimates(
 
 def _check_same_config(row: Row, runs: Sequence[Run]) -> None:
     for run in runs[1:]:
-        changed = {
-            name: values
-            for name, values in differences(runs[0].config, run.config).items()
-            if not name.startswith(_MAY_DIFFER)
-        }
-        if changed:
+        if changed := differences(runs[0].config, run.config, _MAY_DIFFER):
             name, (first, other) = next(iter(changed.items()))
             raise ValueError(
                 f"{row.config}: the run of seed {runs[0].seed} has {name}={first!r}, that of seed "

@@ -121,8 +121,7 @@ def sweep_table(
         dict.fromkeys(
             name
             for result in results[1:]
-            for name in differences(results[0].config, result.config)
-            if name != "data.dir"
+            for name in differences(results[0].config, result.config, ("data.dir",))
         )
     )
     rows = [

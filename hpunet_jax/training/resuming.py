@@ -39,12 +39,7 @@ def resume(
         config would have trained it with other learning rates.
     """
     made_by = checkpoints.config(step)
-    changed = {
-        name: values
-        for name, values in differences(made_by, config).items()
-        if not name.startswith(MAY_CHANGE)
-    }
-    if changed:
+    if changed := differences(made_by, config, MAY_CHANGE):
         name, (old, new) = next(iter(changed.items()))
         raise CheckpointError(
             f"{checkpoints.folder} holds a run of another config: {name} is {old!r} there and "

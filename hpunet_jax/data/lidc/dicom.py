@@ -18,6 +18,8 @@ import pydicom.pixels
 from jaxtyping import Float32
 from pydicom.uid import UID
 
+from hpunet_jax.io.listing import looks_like_dicom
+
 _POSITION_TOLERANCE = 0.01  # mm
 _SPACING_TOLERANCE = 1e-4  # relative; a pixel lies to within a twentieth of one on 512 of them
 _IDENTITY = ("SeriesInstanceUID", "PatientID", "Modality")
@@ -129,13 +131,7 @@ def is_dicom(path: pathlib.Path) -> bool:
     """
     if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
         return False
-    if path.suffix.lower() == ".dcm":
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return looks_like_dicom(path)
 
 
 def dicom_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
