@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -64,10 +65,17 @@ class Claim:
                         "%s was taken over by another machine, since this one had not been heard "
                         "of for %d s: it ends here.", self._folder.parent, DEAD_SECONDS,
                     )  # fmt: skip
-                    _thread.interrupt_main()  # as Ctrl-C: what is written stays whole
+                    _end()
                     return
                 with files.write_aside(self._folder / str(self._number)) as aside:
                     aside.write_text(json.dumps({**self._owner, "seen": time.time()}))
+
+
+def _end() -> None:
+    """Ends this process from a thread, as Ctrl-C does: what is written stays whole."""
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL, None):
+        os._exit(1)  # a script's background jobs do not listen to Ctrl-C
+    _thread.interrupt_main()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
 import time
 
 import numpy as np
@@ -119,6 +123,15 @@ def test_a_living_claim_of_another_machine_is_respected(tmp_path):
     assert files.names_in(tmp_path / ".claim") == ["1"]
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Ctrl-C is listened to, even where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_an_owner_that_slept_ends_once_its_claim_was_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "BEAT_SECONDS", 0.02)
     ended = pytest.raises(KeyboardInterrupt)
@@ -129,6 +142,22 @@ def test_an_owner_that_slept_ends_once_its_claim_was_taken(tmp_path, monkeypatch
         files.create(tmp_path / ".claim" / "2", dead_owner())
         time.sleep(5)
     assert files.names_in(tmp_path / ".claim") == ["1", "2"]  # the other's is untouched
+
+
+def test_so_does_one_in_the_background_of_a_script_which_ignores_ctrl_c(tmp_path):
+    program = f"""
+        import signal, time
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        from hpunet_jax import claims, files
+        claims.BEAT_SECONDS = 0.02
+        with claims.claimed({os.fspath(tmp_path)!r}):
+            files.create(claims.place({os.fspath(tmp_path)!r} + "/2", ""), b"")
+            time.sleep(60)
+    """
+    started = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(started, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert "was taken over by another machine" in done.stderr
 
 
 def test_a_file_that_is_no_claim_is_named(tmp_path):
