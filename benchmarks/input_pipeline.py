@@ -6,11 +6,11 @@
 Writes generated files in the real formats and sizes to a temporary folder, builds the data sets
 from them, and measures
 
-  reading        the encoded examples of a split into memory, once at the start of training
-  decoding       shuffled batches of arrays out of memory, what the CPU does in each step
+  reading        shuffled batches of arrays from the files, what the CPU does in each step
+  in memory      the same batches, where all encoded examples lie in memory
   augmentation   `training_batch` on JAX's default device, as in `benchmarks.augmentation`
 
-Decoding is also given in milliseconds of one CPU core for an image; from that follows how many
+Reading is also given in milliseconds of one CPU core for an image; from that follows how many
 cores keep up with an accelerator that does 15 steps of batch 32 a second on LIDC.
 """
 
@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from benchmarks import augmentation, raw_files
 from hpunet_jax.data import catalogue, pipeline, reading
-from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.data.tensorflow import tf, tfds
 from hpunet_jax.files import write_aside
 
 STEPS_PER_SECOND = 15
@@ -63,9 +63,9 @@ class Result(NamedTuple):
       name: the data set.
       image: height, width and channels.
       kilobytes: an encoded example's size.
-      reading: rate of reading encoded examples.
-      decoding: rate of decoded batches.
-      decoding_cpu_milliseconds: time of one CPU core for an image.
+      reading: rate of batches read from the files.
+      reading_cpu_milliseconds: time of one CPU core for an image.
+      in_memory: rate of batches of examples that lie in memory.
       augmentation: rate of the augmentation on JAX's device.
     """
 
@@ -73,8 +73,8 @@ class Result(NamedTuple):
     image: tuple[int, ...]
     kilobytes: float
     reading: float
-    decoding: float
-    decoding_cpu_milliseconds: float
+    reading_cpu_milliseconds: float
+    in_memory: float
     augmentation: float
 
 
@@ -95,28 +95,37 @@ def build(source: Source, folder: pathlib.Path) -> tfds.core.DatasetBuilder:
     return builder
 
 
-def measure_reading(builder: tfds.core.DatasetBuilder) -> tuple[float, float]:
-    """Reads the training split as it is stored.
+def in_memory(
+    builder: tfds.core.DatasetBuilder, batch_size: int
+) -> tuple[Iterator[dict[str, np.ndarray]], float]:
+    """The batches of training for comparison, with the whole split in memory.
 
     Args:
       builder: the data set.
+      batch_size: examples in a batch.
 
     Returns:
-      Images a second, and bytes of an image.
+      Endless batches, and the size of an example in bytes.
     """
-    start = time.perf_counter()
-    encoded = reading.encoded_examples(builder, "train")
-    seconds = time.perf_counter() - start
-    count = pipeline.num_examples(builder, "train")
+    stored = list(reading.encoded_dataset(builder, "train"))
+    encoded = tf.nest.map_structure(lambda *values: tf.stack(values), *stored)
     size = sum(
         len(item) if isinstance(item, bytes) else np.asarray(item).nbytes
-        for values in encoded.values()
-        for item in values.numpy().ravel().tolist()
+        for value in tf.nest.flatten(encoded)
+        for item in value.numpy().ravel().tolist()
     )
-    return count / seconds, size / count
+    decode = reading.decoder(builder)
+    order = pipeline.example_order(len(stored), 0, np.arange(1 << 16))
+    examples = tf.data.Dataset.from_tensor_slices(order).map(
+        lambda number: decode(tf.nest.map_structure(lambda value: value[number], encoded)),
+        num_parallel_calls=reading.num_threads(),
+        deterministic=True,
+    )
+    batches = examples.repeat().batch(batch_size)
+    return reading.numpy_batches(batches, builder), size / len(stored)
 
 
-def measure_decoding(
+def measure_reading(
     batches: Iterator[Mapping[str, np.ndarray]], seconds: float
 ) -> tuple[float, float]:
     """Draws batches for some time.
@@ -142,7 +151,7 @@ def measure(case: augmentation.Case, folder: pathlib.Path, seconds: float, repea
     Args:
       case: the data set.
       folder: for its files.
-      seconds: how long to decode.
+      seconds: how long to read.
       repeats: batches to augment.
 
     Returns:
@@ -150,37 +159,38 @@ def measure(case: augmentation.Case, folder: pathlib.Path, seconds: float, repea
     """
     source = SOURCES[case.name]
     builder = build(source, folder)
-    reading, size = measure_reading(builder)
     batches = pipeline.train_batches(builder, batch_size=source.batch_size, seed=0)
-    decoding, cpu = measure_decoding(batches, seconds)
+    from_files, cpu = measure_reading(batches, seconds)
+    batches, size = in_memory(builder, source.batch_size)
+    from_memory, _ = measure_reading(batches, seconds)
     augmented = augmentation.measure(case, repeats)
     return Result(
         name=case.name,
         image=case.image,
         kilobytes=size / 1000,
-        reading=reading,
-        decoding=decoding,
-        decoding_cpu_milliseconds=1e3 * cpu,
+        reading=from_files,
+        reading_cpu_milliseconds=1e3 * cpu,
+        in_memory=from_memory,
         augmentation=augmented.images_per_second,
     )
 
 
 def cores_needed(result: Result, batch_size: int) -> float:
-    """CPU cores that decode `STEPS_PER_SECOND` batches a second."""
-    return result.decoding_cpu_milliseconds / 1e3 * batch_size * STEPS_PER_SECOND
+    """CPU cores that read `STEPS_PER_SECOND` batches a second."""
+    return result.reading_cpu_milliseconds / 1e3 * batch_size * STEPS_PER_SECOND
 
 
 def table(results: Sequence[Result]) -> str:
     """The results as a Markdown table."""
     lines = [
-        "| data set | image | kB | reading/s | decoding/s | CPU ms | augmentation/s |",
+        "| data set | image | kB | reading/s | CPU ms | in memory/s | augmentation/s |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
     for r in results:
         image = "x".join(map(str, r.image))
         lines.append(
-            f"| {r.name} | {image} | {r.kilobytes:.0f} | {r.reading:,.0f} | {r.decoding:,.0f} "
-            f"| {r.decoding_cpu_milliseconds:.2f} | {r.augmentation:,.0f} |"
+            f"| {r.name} | {image} | {r.kilobytes:.0f} | {r.reading:,.0f} "
+            f"| {r.reading_cpu_milliseconds:.2f} | {r.in_memory:,.0f} | {r.augmentation:,.0f} |"
         )
     return "\n".join(lines)
 
@@ -199,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description="Measures how fast data is fed to training.")
     parser.add_argument("--json", help="file to write the results to")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long to decode")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to read")
     parser.add_argument("--repeats", type=int, default=10, help="batches to augment")
     flags = parser.parse_args(arguments)
     if flags.repeats < 1 or flags.seconds <= 0:
@@ -217,10 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine = where()
     print("{device}, {cpu_cores} CPU core(s), JAX {jax}\n".format(**machine))
     print(table(results))
-    print("\nkB: an image as it is stored; images/s; CPU ms: of one core, to decode an image")
+    print("\nkB: an image as it is stored; images/s; CPU ms: of one core, to read an image")
     print(
         f"\n{FEEDS} at {STEPS_PER_SECOND} steps/s of batch {batch_size} is "
-        f"{STEPS_PER_SECOND * batch_size} images/s: decoding takes {cores:.2f} CPU core(s)."
+        f"{STEPS_PER_SECOND * batch_size} images/s: reading takes {cores:.2f} CPU core(s)."
     )
     if flags.json:
         rows = {r.name: {k: v for k, v in r._asdict().items() if k != "name"} for r in results}

@@ -22,9 +22,9 @@ from hpunet_jax.data.reading import (
     check_count,
     decoder,
     encoded_dataset,
-    encoded_examples,
     num_threads,
     numpy_batches,
+    random_examples,
 )
 from hpunet_jax.data.tensorflow import tf, tfds
 from hpunet_jax.data.windows import Windows
@@ -145,9 +145,9 @@ def train_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless shuffled batches; every epoch holds each example once.
 
-    The encoded examples of the split are kept in memory and decoded as they are drawn. Whoever
-    opens the stream closes it (`close`), as it never ends: TensorFlow's threads read ahead until
-    then.
+    Examples are read from the files as they are drawn (records.py), so that a split may be larger
+    than memory. Whoever opens the stream closes it (`close`), as it never ends: TensorFlow's
+    threads read ahead until then.
 
     Args:
       builder: a prepared builder.
@@ -186,11 +186,10 @@ def train_batches(
 
     rows = batch_size // process_count
     in_batch = process_index * rows + np.arange(rows)
-    encoded = encoded_examples(builder, split)
-    decode = decoder(builder)
+    encoded, decode = random_examples(builder, split), decoder(builder)
 
     def example(index: tf.Tensor) -> dict[str, tf.Tensor]:
-        return decode(tf.nest.map_structure(lambda stored: stored[index], encoded))
+        return decode(encoded(index))
 
     def read(first_step: int, num_steps: int) -> Iterator[dict[str, np.ndarray]]:
         steps = np.arange(first_step, first_step + num_steps, dtype=np.int64)

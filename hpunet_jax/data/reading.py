@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from hpunet_jax.data import records
 from hpunet_jax.data.tensorflow import tf, tfds
 
 # What TensorFlow raises for records that are damaged, cut short or gone.
@@ -18,31 +19,38 @@ _DAMAGE = (
 _REFUSED = (tf.errors.InvalidArgumentError,)
 
 
-def encoded_examples(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, tf.Tensor]:
-    """Reads a whole split as it is stored.
+def random_examples(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Opens a split for reading its examples in any order, without holding it in memory.
 
     Args:
       builder: a prepared builder.
       split: the split.
 
     Returns:
-      For each feature that is not text [num_examples, ...], e.g. PNG files as strings.
+      A TensorFlow function from the number of an example in the split, int64 [], to its encoded
+      features that are not text, e.g. PNG files as strings.
 
     Raises:
-      ValueError: the built data set is damaged.
+      ValueError: the built data set is damaged, or not stored as TFRecord files.
     """
-    with _named(builder):
-        encoded = builder.as_dataset(
-            split=split,
-            batch_size=-1,
-            shuffle_files=False,
-            decoders=_skip_decoding(builder),
-            read_config=_in_order(),
-        )
-    names = numeric_features(builder)
-    expected = builder.info.splits[split].num_examples
-    check_count(builder, split, len(encoded[names[0]]), expected)
-    return {name: encoded[name] for name in names}
+    try:
+        places = records.index(builder, split)
+    except FileNotFoundError as error:
+        raise ValueError(_damaged(builder, str(error))) from error
+    check_count(builder, split, len(places.offset), builder.info.splits[split].num_examples)
+    read, names, encoded = (
+        records.reader(places),
+        numeric_features(builder),
+        _skip_decoding(builder),
+    )
+
+    def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        stored = builder.info.features.deserialize_example(read(number), decoders=encoded)
+        return {name: stored[name] for name in names}
+
+    return example
 
 
 def encoded_dataset(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:

@@ -145,7 +145,7 @@ def test_damaged_records_are_named_when_they_are_read(tmp_path, source, damage):
         shard.unlink()
     for read in (
         lambda: numbers(builder),
-        lambda: next(pipeline.train_batches(builder, split="test", batch_size=2, seed=0)),
+        lambda: next(pipeline.train_batches(builder, split="test", batch_size=3, seed=0)),
     ):
         with pytest.raises(ValueError, match=r"building_test_numbers.* is damaged: "):
             read()
