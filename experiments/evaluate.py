@@ -128,6 +128,7 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
 
     parts = Parts(-(-num_images // batch_size), jax.process_count())
     scores = share(score, batches(split, _LIMIT.value), parts, file)
+    scores.check_scored()
     scores = dataclasses.replace(scores, settings={**scores.settings, **of_what})
     if jax.process_index() == 0:
         scores.save(file)

@@ -78,11 +78,11 @@ def evaluate(
 
     Returns:
       The scores of each image, under the rows above and `model`; with several foreground classes
-      those of each class, too. Images whose crop has no pixel to be scored have NaN.
+      those of each class, too. Images whose crop has no pixel to be scored have NaN
+      (`Scores.check_scored`: if that is all of them).
 
     Raises:
-      ValueError: if there are no images, none has anything to be scored, or a mask has a class the
-        model does not know.
+      ValueError: if there are no images, or a mask has a class the model does not know.
     """
     num_classes = model.num_classes
     absent = absent or default_absent(num_classes)
@@ -99,11 +99,7 @@ def evaluate(
     settings = {"num_samples": num_samples, "seed": seed, **of_images}
     if num_classes > 2:
         settings["absent"] = absent
-    scores = join_parts(parts, settings)
-    if not scores.scored().any():
-        where = f"in their crops of {crop[0]}x{crop[1]} " if crop else ""
-        raise ValueError(f"no image has a pixel to be scored: {where}all masks are {IGNORED}.")
-    return scores
+    return join_parts(parts, settings)
 
 
 def default_absent(num_classes: int) -> Absent:

@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from hpunet_jax.buckets import place
 from hpunet_jax.files import is_file, read_bytes, write_aside
+from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
 from hpunet_jax.metrics.bootstrap import Estimate, bootstrap
 from hpunet_jax.metrics.calibration import Levels, estimate_calibration
@@ -67,6 +68,13 @@ class Scores:
             return np.ones(self.num_images, bool)
         values = [values for metrics in self.rows.values() for values in metrics.values()]
         return ~np.isnan(values).all(axis=0)
+
+    def check_scored(self) -> None:
+        """Raises a `ValueError` if no image has any score."""
+        if not self.scored().any():
+            crop = self.settings.get("crop")
+            where = "in their crops of {}x{} ".format(*crop) if crop else ""
+            raise ValueError(f"no image has a pixel to be scored: {where}all masks are {IGNORED}.")
 
     def summary(self, num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:
         """Means and bootstrap errors as a JSON object; see `summarize`."""

@@ -4,7 +4,8 @@ The network is fully convolutional: on a larger image it has larger grids of lat
 is larger than a tile is cut into overlapping tiles, each of which keeps its middle (Ronneberger et
 al., 2015). The noise of a sample is drawn once for the image, one field over the latent grid of
 each scale, and each tile takes its part of it; so tiles agree where they overlap, and a sample is
-one hypothesis of the whole image.
+one hypothesis of the whole image. The samples of an image are split over all devices of the model
+(devices.py).
 """
 
 import itertools
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from hpunet_jax.inference import programs
+from hpunet_jax.inference import devices, programs
 from hpunet_jax.inference.inputs import as_unit_images, mean_flags
 from hpunet_jax.inference.marginal import Drawn
 from hpunet_jax.inference.model import Model
@@ -258,7 +259,7 @@ def _sampled(
     plan, padded, cut = _prepare(network, image, tile)
     mean = mean_flags(scales, network.num_latent_scales)
     noise = noise_fields(network, padded.shape, num_samples, seed, image_id, mean)
-    draw = _program(function, network, plan, num_samples)
+    draw = _program(function, network, plan, num_samples, devices.mesh_of(model.params))
 
     def of_tile(place: Tile) -> Any:
         return draw(model.params, padded[place.seen][None], _part(network, noise, plan, place))
@@ -327,39 +328,71 @@ def _normal(network, num_samples, grids, seed, image_ids):
     return jax.vmap(one)(jnp.arange(num_samples))
 
 
-def _draw(network, num_samples, params, image, noise):
-    features = network.encode(params, image)
+def _draw(network, num_samples, mesh, params, image, noise):
+    def fold(sums, probabilities, number):
+        total, first = sums
+        counts = _like(number < num_samples, total)
+        first = jnp.where(_like(number == 0, first), probabilities, first)
+        return total + jnp.where(counts, probabilities, 0), first
 
-    def one(carry, sample):
-        total, first = carry
-        index, noise = sample
-        logits = network.sample(params, features, None, noise=noise).logits
-        probabilities = jax.nn.softmax(logits)
-        first = jnp.where(index == 0, probabilities, first)
-        return (total + probabilities, first), programs.most_probable(logits)
-
-    empty = jnp.zeros((*image.shape[:3], network.num_classes))
-    samples = jnp.arange(num_samples), noise
-    (total, first), labels = jax.lax.scan(one, (empty, empty), samples)
+    labels, (total, first) = _over_samples(
+        network, num_samples, mesh, params, image, noise, fold, count=2
+    )
+    if len(total) > 1:
+        total, first = (sums.sum(axis=0, keepdims=True) for sums in (total, first))
     return labels, total / num_samples, first
 
 
-def _draw_moments(network, num_samples, params, image, noise):
-    features = network.encode(params, image)
+def _draw_moments(network, num_samples, mesh, params, image, noise):
+    def fold(sums, probabilities, number):
+        mean, squares = sums  # Welford's mean and sum of squared deviations, which do not cancel
+        counts = _like(number < num_samples, mean)
+        off = jnp.where(counts, probabilities - mean, 0)
+        mean = mean + off / _like(number // times + 1, mean)
+        return mean, squares + off * (probabilities - mean)
 
-    def one(carry, sample):  # Welford's mean and sum of squared deviations, which do not cancel
-        mean, squares = carry
-        index, noise = sample
-        logits = network.sample(params, features, None, noise=noise).logits
-        probabilities = jax.nn.softmax(logits)
-        off = probabilities - mean
-        mean = mean + off / (index + 1)
-        return (mean, squares + off * (probabilities - mean)), programs.most_probable(logits)
-
-    empty = jnp.zeros((*image.shape[:3], network.num_classes))
-    samples = jnp.arange(num_samples), noise
-    (mean, squares), labels = jax.lax.scan(one, (empty, empty), samples)
+    times = devices.copies(mesh, 1)
+    labels, (mean, squares) = _over_samples(
+        network, num_samples, mesh, params, image, noise, fold, count=2
+    )
+    if times > 1:  # Chan et al.: the moments of all from those of the parts
+        samples = _like((num_samples - jnp.arange(times) + times - 1) // times, mean)
+        of_parts = mean
+        mean = (samples * of_parts).sum(axis=0, keepdims=True) / num_samples
+        squares = (squares + samples * (of_parts - mean) ** 2).sum(axis=0, keepdims=True)
     return labels, mean, jnp.sqrt(squares / num_samples)
+
+
+def _over_samples(network, num_samples, mesh, params, image, noise, fold, *, count):
+    """Labels [N, 1, H, W], and `count` maps [times, H, W, C] that `fold` sums up over samples.
+
+    The samples are split over the devices, each of which has a copy of the image: the sums of
+    several devices are apart.
+    """
+    times = devices.copies(mesh, 1)
+    features = devices.repeat(mesh, network.encode(params, image), times)
+    steps = -(-num_samples // times)
+    missing = steps * times - num_samples  # what fills the last step does not count
+
+    def in_steps(field):
+        filled = jnp.concatenate([field, field[-1:].repeat(missing, axis=0)]) if missing else field
+        return filled.reshape(steps, times, *field.shape[2:])
+
+    def one(sums, step):
+        index, of_step = step
+        logits = network.sample(params, features, None, noise=of_step).logits
+        number = devices.numbers(index, 1, times)
+        return fold(sums, jax.nn.softmax(logits), number), programs.most_probable(logits)
+
+    empty = jnp.zeros((times, *image.shape[1:3], network.num_classes))
+    each = jnp.arange(steps), jax.tree.map(in_steps, noise)
+    sums, labels = jax.lax.scan(one, (empty,) * count, each)
+    return devices.in_order(labels, times)[:num_samples], sums
+
+
+def _like(numbers: jax.Array, maps: jax.Array) -> jax.Array:
+    """Numbers [times], to be used with maps [times, H, W, C]."""
+    return numbers.reshape(-1, *[1] * (maps.ndim - 1))
 
 
 def _reconstruct(network, params, image, labels):

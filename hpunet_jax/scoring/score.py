@@ -94,8 +94,7 @@ def score_classes(pairing: Pairing, classes: Classes, absent: Absent | None = No
         rows = {"model": gradings.agreement(samples), "human": gradings.human()}
         parts.append(Part(rows, gradings.marked_by_all(), {}))
     scores = join_parts(parts, _settings(pairing, absent=absent, **classes._asdict()))
-    if not scores.scored().any():
-        raise ValueError(f"no image has a pixel to be scored: all gradings are {IGNORED}.")
+    scores.check_scored()
     return scores
 
 

@@ -349,7 +349,7 @@ def test_a_real_network_gives_an_image_the_same_scores_in_any_batch(data, tiny_c
 )
 def test_data_that_cannot_be_evaluated_is_named(data, change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        evaluate(change(*data))
+        evaluate(change(*data)).check_scored()
 
 
 def test_frequencies_of_another_crop_are_refused(data):

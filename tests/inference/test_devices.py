@@ -11,6 +11,7 @@ from hpunet_jax.inference import devices, load
 from hpunet_jax.inference.marginal import draw_with_marginal
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
+from hpunet_jax.inference.whole import draw_whole, sample_whole
 from hpunet_jax.networks import build_network
 
 pytestmark = pytest.mark.xdist_group("devices")
@@ -77,6 +78,18 @@ def test_eight_devices_segment_as_one(one_device, everywhere, images):
         results.append(segmenter(images[0]))
     np.testing.assert_array_equal(results[0].labels, results[1].labels)
     np.testing.assert_array_equal(results[0].instances, results[1].instances)
+
+
+@pytest.mark.parametrize("num_samples", [16, 5])
+def test_eight_devices_sample_a_whole_image_in_tiles_as_one(one_device, everywhere, num_samples):
+    image = np.random.default_rng(1).integers(0, 256, (24, 40, 1)).astype(np.uint8)
+    for function in (draw_whole, sample_whole):
+        one, eight = (
+            function(model, image, num_samples, tile=(16, 32)) for model in (one_device, everywhere)
+        )
+        np.testing.assert_array_equal(eight[0], one[0])
+        for whole, split in zip(one[1:], eight[1:], strict=True):
+            np.testing.assert_allclose(split, whole, atol=1e-5)
 
 
 def test_a_model_is_loaded_onto_all_devices(tmp_path, one_device, everywhere):
