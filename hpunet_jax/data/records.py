@@ -80,11 +80,12 @@ def reader(places: Index) -> Callable[[tf.Tensor], tf.Tensor]:
     files, file, offset = (tf.constant(field) for field in places)
 
     def read(number: tf.Tensor) -> tf.Tensor:
+        one = tf.expand_dims(number, 0)
         records = tf.raw_ops.TFRecordDatasetV2(
-            filenames=files[file[number]][None],
+            filenames=tf.gather(files, tf.gather(file, one)),
             compression_type="",
             buffer_size=tf.constant(_BUFFER, tf.int64),
-            byte_offsets=offset[number][None],
+            byte_offsets=tf.gather(offset, one),
         )
         dataset = tf.data.experimental.from_variant(records, tf.TensorSpec([], tf.string))
         return dataset.take(1).get_single_element()
