@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.window = ()  # values that become 0 and 1, in the file's units; (): the type's
     config.data.percentiles = ()  # instead of a window, such as (1, 99) of each image or volume
     config.data.spacing = ()  # mm of rows and columns to resample to; (): as the files are
+    config.data.scale = 1.0  # by which images are enlarged; 0.5 reduces them to half their size
     config.data.hdf5 = ()  # names of the data sets of images and masks in HDF5; (): the only one
     config.data.whole_images = True  # crops from anywhere; whole images are evaluated
     config.data.foreground_share = 1 / 3  # of the crops with something in them that is marked

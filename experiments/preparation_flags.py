@@ -10,6 +10,9 @@ from hpunet_jax.io import Preparation
 _WINDOW = flags.DEFINE_list("window", [], "low,high: values that become black and white.")
 _PERCENTILES = flags.DEFINE_list("percentiles", [], "low,high: percentiles in place of a window.")
 _SPACING = flags.DEFINE_list("spacing", [], "rows,columns: mm that images are resampled to.")
+_SCALE = flags.DEFINE_float("scale", None, "By which images are enlarged, below 1 reduced.")
+_PIXEL = flags.DEFINE_float("pixel_size", None, "With --model_pixel_size, in place of --scale.")
+_MODELS = flags.DEFINE_float("model_pixel_size", None, "Of the images that the model knows.")
 _HDF5 = flags.DEFINE_list("hdf5", [], "image,mask: names of the data sets in HDF5 files.")
 
 
@@ -28,7 +31,24 @@ def preparation(data: Mapping[str, Any] | None = None) -> Preparation:
         values = tuple((data or {}).get(name) or () for name in ("window", "percentiles"))
     fields["spacing"] = _numbers(_SPACING) or fields["spacing"]
     fields["hdf5"] = tuple(_HDF5.value) or fields["hdf5"]
-    return Preparation.from_config({"window": values[0], "percentiles": values[1], **fields})
+    scale = _scale() or (data or {}).get("scale", 1.0)
+    values = {"window": values[0], "percentiles": values[1], "scale": scale}
+    return Preparation.from_config({**values, **fields})
+
+
+def _scale() -> float | None:
+    """By which images are enlarged; None where no flag says so."""
+    sizes = {"pixel_size": _PIXEL.value, "model_pixel_size": _MODELS.value}
+    given = [name for name, size in sizes.items() if size is not None]
+    if len(given) == 1:
+        (missing,) = sizes.keys() - given
+        raise ValueError(f"--{given[0]} needs --{missing}, in the same unit; or give --scale.")
+    for name, value in {"scale": _SCALE.value, **sizes}.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"--{name} is {value:g}: expected a number above 0.")
+    if given and _SCALE.value is not None:
+        raise ValueError("--scale and --pixel_size say the same thing in two ways: give one.")
+    return _PIXEL.value / _MODELS.value if given else _SCALE.value
 
 
 def _numbers(flag: flags.FlagHolder) -> tuple[float, ...]:

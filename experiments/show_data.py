@@ -5,9 +5,9 @@
     hpunet show_data --images=ct.nii.gz --window=-1000,400 --out=ct.png
 
 Of own data, --data_dir is its folder. --images shows slices of a volume or DICOM series, pictures,
-or a folder of these, as a network would see them. --window, --percentiles, --spacing and --hdf5 are
-the config's fields of these names. `hpunet show_batch` shows what a network is fed: cropped,
-augmented, with targets drawn.
+or a folder of these, as a network would see them. --window, --percentiles, --spacing, --scale and
+--hdf5 are the config's fields of these names. `hpunet show_batch` shows what a network is fed:
+cropped, augmented, with targets drawn.
 """
 
 import numpy as np

@@ -148,7 +148,7 @@ def slice_picture(slices: Slices, number: int, name: str, preparation: Preparati
     return Picture(
         name,
         slices.array[number],
-        spacing=(spacing[0], spacing[1]) if spacing else None,
+        spacing=tuple(mm / preparation.scale for mm in spacing) if spacing else None,
         slice=number,
         slices=count,
         source=os.path.abspath(slices.source),

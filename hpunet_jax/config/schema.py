@@ -78,6 +78,9 @@ _DATA = {
         high=1000,
         length=(0, 2),
     ),
+    "scale": Field(
+        float, "files: by which images are enlarged, below 1 reduced", 1.0, low=0.01, high=100
+    ),
     "hdf5": Field(
         str,
         "files: names of the data sets of images and labels in HDF5; (): the only one",

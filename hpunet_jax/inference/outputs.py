@@ -53,6 +53,7 @@ def settings_of(
         "window": preparation.window,
         "percentiles": preparation.percentiles,
         "spacing": preparation.spacing,
+        "scale": preparation.scale,
         **options,
     }
     return json.loads(json.dumps(settings))  # as they are read again: tuples are lists

@@ -1,6 +1,6 @@
-"""From a file's own values and pixels to those that a network takes: window and spacing.
+"""From a file's own values and pixels to those that a network takes: window, spacing and scale.
 
-The one place for both, whoever reads a file: own data, the checker, training, inference. What was
+The one place for all, whoever reads a file: own data, the checker, training, inference. What was
 chosen stands in the run's config, so that files are prepared as the training images were.
 """
 
@@ -13,6 +13,7 @@ import scipy  # its parts load when they are used
 from jaxtyping import Float32, Num, Shaped
 
 _FULL = 65_535  # what a window's upper end becomes
+_EXTREME = 100  # of scales
 _EVEN = 0.01  # by how much the sides of a square pixel may differ
 
 
@@ -40,6 +41,8 @@ class Preparation:
         or 16 bits, whose greatest becomes 1.
       spacing: mm from one row to the next and from one column to the next, to which images are
         resampled linearly, labels by the nearest pixel. (): they keep their pixels.
+      scale: by which images are enlarged, or reduced if it is below 1, as by a spacing; of files
+        that do not know how large their pixels are. On top of a spacing.
       hdf5: names of the data sets of images and of labels in HDF5 files; (): the only one of three
         axes.
     """
@@ -47,6 +50,7 @@ class Preparation:
     window: tuple[float, ...] = ()
     percentiles: tuple[float, ...] = ()
     spacing: tuple[float, ...] = ()
+    scale: float = 1.0
     hdf5: tuple[str, ...] = ()
 
     @classmethod
@@ -65,7 +69,8 @@ class Preparation:
             name: tuple(map(float, data.get(name) or ()))
             for name in ("window", "percentiles", "spacing")
         }
-        return cls(**numbers, hdf5=tuple(data.get("hdf5") or ()))
+        scale = float(data.get("scale", 1.0))
+        return cls(**numbers, scale=scale, hdf5=tuple(data.get("hdf5") or ()))
 
     def __post_init__(self) -> None:
         """Checks the fields together."""
@@ -85,6 +90,11 @@ class Preparation:
             )
         if min(self.spacing, default=1) <= 0:
             raise ValueError(f"data.spacing is {self.spacing}: expected millimetres above 0.")
+        if not 1 / _EXTREME <= self.scale <= _EXTREME:
+            raise ValueError(
+                f"data.scale is {self.scale}: expected {1 / _EXTREME:g} to {_EXTREME}, by which "
+                "images are enlarged."
+            )
 
     def images(
         self,
@@ -146,16 +156,15 @@ class Preparation:
         Raises:
           ValueError: if the spacing is not known, but one is wanted; it names the file.
         """
-        height, width = size
-        if not self.spacing:
-            return int(height), int(width)
-        if spacing is None:
+        if self.spacing and spacing is None:
             raise ValueError(
                 f"{source} does not say how large its pixels are, so it cannot be resampled to "
-                f"{self.spacing[0]:g}x{self.spacing[1]:g} mm: leave data.spacing out, or give a "
-                "format that knows (NIfTI, NRRD, MetaImage, DICOM)."
+                f"{self.spacing[0]:g}x{self.spacing[1]:g} mm: leave data.spacing out (data.scale "
+                "needs no size), or give a format that knows (NIfTI, NRRD, MetaImage, DICOM)."
             )
-        scaled = (n * old / new for n, old, new in zip(size, spacing, self.spacing, strict=True))
+        spacing = spacing or (1, 1)
+        to = self.spacing or spacing
+        scaled = (n * self.scale * old / new for n, old, new in zip(size, spacing, to, strict=True))
         height, width = (max(1, round(n)) for n in scaled)
         return height, width
 
@@ -221,12 +230,17 @@ def are_square(spacing: Sequence[float]) -> bool:
 
 
 def _resampled(image: np.ndarray, size: tuple[int, int], order: int) -> np.ndarray:
-    """An image [H, W, ...] on another grid over the same area; float32 where interpolated."""
+    """An image [H, W, ...] on another grid over the same area; float32 where interpolated.
+
+    Where an image is reduced, what is interpolated is smoothed first, so that no pixel is skipped.
+    """
     if image.shape[:2] == size:
         return image
     factors = [new / old for new, old in zip(size, image.shape, strict=False)]
     factors += [1.0] * (image.ndim - 2)
-    image = image.astype(np.float32) if order else image
+    if order:
+        blur = [max(0.0, (1 / factor - 1) / 2) for factor in factors]
+        image = scipy.ndimage.gaussian_filter(image.astype(np.float32), blur, mode="nearest")
     return scipy.ndimage.zoom(image, factors, order=order, mode="nearest", grid_mode=True)
 
 

@@ -50,6 +50,17 @@ def test_a_spacing_gives_the_size_that_covers_the_same_area():
     assert Preparation().size((100, 50), None, "a") == (100, 50)
 
 
+def test_images_of_any_format_are_scaled_and_no_pixel_is_skipped():
+    values = RNG.integers(0, 256, (1, 64, 48, 1)).astype(np.uint8)
+    quarter = Preparation(scale=0.25).images(values, None, "a")
+    assert quarter.shape == (1, 16, 12, 1)
+    assert quarter.std() < values.std() / 3  # of independent pixels; a skipping filter keeps it
+    assert quarter.mean() == pytest.approx(values.mean(), abs=2)
+    flat = np.full((1, 8, 8, 1), 77, np.uint8)
+    assert (Preparation(scale=0.3).images(flat, None, "a") == 77).all()
+    assert Preparation(spacing=(1.0, 1.0), scale=2).size((10, 20), (0.5, 0.5), "a") == (10, 20)
+
+
 @pytest.mark.parametrize(
     ("values", "preparation", "message"),
     [
@@ -73,6 +84,7 @@ def test_what_cannot_be_prepared_is_named(values, preparation, message):
         ({"percentiles": (99, 1)}, "data.percentiles is"),
         ({"window": (0, 1), "percentiles": (1, 99)}, "in two ways"),
         ({"spacing": (0, 1)}, "above 0"),
+        ({"scale": 0}, "data.scale is 0.0: expected 0.01 to 100"),
     ],
 )
 def test_fields_that_make_no_sense_are_named(fields, message):

@@ -47,7 +47,7 @@ class OwnDataConfig(tfds.core.BuilderConfig):
       num_classes: number of classes in the masks.
       foreground: what a mask's 255 means, as for `classes_of`; 0: nobody has said so.
       instances: whether there are maps of instances in place of masks.
-      window, percentiles, spacing, hdf5: as in `Preparation`.
+      window, percentiles, spacing, scale, hdf5: as in `Preparation`.
     """
 
     size: tuple[int, ...] = ()
@@ -60,6 +60,7 @@ class OwnDataConfig(tfds.core.BuilderConfig):
     window: tuple[float, ...] = ()
     percentiles: tuple[float, ...] = ()
     spacing: tuple[float, ...] = ()
+    scale: float = 1.0
     hdf5: tuple[str, ...] = ()
 
     @property
