@@ -20,6 +20,7 @@ NUM_IDS = 15
 _AIR = -1000.0  # Hounsfield units
 _LIMIT = {"cpu": 128}  # greatest side of a crop, pixels; elsewhere 256
 _PIXELS = 65_536  # of a batch on a CPU
+_BORDER_PIXELS = 80  # at borders, for each nat of the KL terms in a short training
 _BYTES = 230  # of training, for each channel of a pixel at full resolution: see docs/tpu.md, LIDC
 
 
@@ -129,7 +130,7 @@ def suggest(facts: Facts, machine: Machine) -> list[Choice]:
     return [
         *_of_data(facts, crop, crop_reason),
         *_of_model(facts, crop, small),
-        *_of_objective(facts, small),
+        *_of_objective(facts, crop, small),
         *_of_training(facts, crop, machine),
         *_of_evaluation(facts),
     ]
@@ -190,20 +191,26 @@ def _of_model(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choice]:
     return choices
 
 
-def _of_objective(facts: Facts, small: bool) -> list[Choice]:
+def _of_objective(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choice]:
+    at_borders = f"{100 * facts.border:.1f} % of the pixels lie at borders"
+    if small and facts.num_graders:
+        # GECO with few steps leaves the latents what the network could have seen in the image, and
+        # the prior then cannot tell (benchmarks/vessels.py).
+        beta = max(1.0, round(facts.border * math.prod(crop) / _BORDER_PIXELS, 1))
+        why = f"{at_borders}: a nat of the latents must be worth {_BORDER_PIXELS} of them, so that"
+        return [
+            Choice("objective.name", "elbo", "a multiplier needs more steps to settle"),
+            Choice("objective.top_k", 1.0, "all pixels, or samples mark what no grader marked"),
+            Choice("objective.beta", beta, f"{why} they hold what the image does not show"),
+        ]
     top_k = float(np.clip(round(1.2 * facts.border, 2), 0.02, 0.2))
-    top_k_reason = (
-        f"{100 * facts.border:.1f} % of the pixels lie at borders, where they are hard to tell"
-    )
-    if not facts.num_graders:
-        kappa, kappa_reason = 1.2, "the paper's for instances"
-    elif small:
-        kappa, kappa_reason = 0.25, "loss of a worst pixel that a short training comes near to"
+    if facts.num_graders:
+        kappa, reason = 0.1, "loss of a worst pixel that a long training reaches"
     else:
-        kappa, kappa_reason = 0.1, "loss of a worst pixel that a long training reaches"
+        kappa, reason = 1.2, "the paper's for instances"
     choices = [
-        Choice("objective.top_k", top_k, top_k_reason),
-        Choice("objective.kappa", kappa, kappa_reason),
+        Choice("objective.top_k", top_k, f"{at_borders}, where they are hard to tell"),
+        Choice("objective.kappa", kappa, reason),
     ]
     if small:
         choices.append(Choice("objective.decay", 0.95, "an average over few steps"))

@@ -69,9 +69,18 @@ def test_a_batch_fits_into_memory():
 
 
 def test_the_worst_pixels_are_about_those_at_borders():
-    assert chosen(facts(border=0.06))["objective.top_k"] == pytest.approx(0.07)
-    assert chosen(facts(border=0.0001))["objective.top_k"] == 0.02
-    assert chosen(facts(border=0.6))["objective.top_k"] == 0.2
+    assert chosen(facts(border=0.06), GPU)["objective.top_k"] == pytest.approx(0.07)
+    assert chosen(facts(border=0.0001), GPU)["objective.top_k"] == 0.02
+    assert chosen(facts(border=0.6), GPU)["objective.top_k"] == 0.2
+
+
+def test_in_a_short_training_a_nat_of_the_latents_is_worth_some_pixels_at_borders():
+    thin = chosen(facts(border=0.05))  # of 128x128 crops, 819 pixels
+    assert thin["objective.name"] == "elbo"
+    assert thin["objective.beta"] == pytest.approx(819 / 80, abs=0.05)
+    assert chosen(facts(border=0.0001))["objective.beta"] == 1
+    assert "objective.beta" not in chosen(facts(), GPU)
+    assert "objective.beta" not in chosen(facts(num_graders=0))
 
 
 def test_without_a_test_split_another_is_scored():
