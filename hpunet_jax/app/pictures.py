@@ -144,11 +144,11 @@ def slice_picture(slices: Slices, number: int, name: str, preparation: Preparati
     count = len(slices.array)
     if not 0 <= number < count:
         raise ValueError(f"`slice` is {number}, but {name} has slices 0 to {count - 1}.")
-    spacing = preparation.spacing or slices.spacing
+    spacing, scale = preparation.spacing or slices.spacing, preparation.scale
     return Picture(
         name,
         slices.array[number],
-        spacing=tuple(mm / preparation.scale for mm in spacing) if spacing else None,
+        spacing=(spacing[0] / scale, spacing[1] / scale) if spacing else None,
         slice=number,
         slices=count,
         source=os.path.abspath(slices.source),

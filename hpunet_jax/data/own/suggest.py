@@ -196,7 +196,7 @@ def _of_objective(facts: Facts, crop: tuple[int, int], small: bool) -> list[Choi
     if small and facts.num_graders:
         # GECO with few steps leaves the latents what the network could have seen in the image, and
         # the prior then cannot tell (benchmarks/vessels.py).
-        beta = max(1.0, round(facts.border * math.prod(crop) / _BORDER_PIXELS, 1))
+        beta = float(max(1, round(facts.border * math.prod(crop) / _BORDER_PIXELS)))
         why = f"{at_borders}: a nat of the latents must be worth {_BORDER_PIXELS} of them, so that"
         return [
             Choice("objective.name", "elbo", "a multiplier needs more steps to settle"),
