@@ -3,10 +3,10 @@
     hpunet build_data --name=lidc_phantom --data_dir=datasets
     hpunet train --config=lidc_phantom_long --workdir=runs/lidc_phantom
 
-Needs: two CPU cores and nothing else. Takes: not timed to its end; seven times the steps of
-    `demo.py`. Stopped, the same command goes on from the newest checkpoint.
-Expect: not measured yet. After 1,000 steps, samples colour less of chest wall and ribs on real CT
-    than the shipped model's, but find fewer lesions (docs/lidc_phantom.md has the program).
+Needs: two CPU cores and nothing else. Takes: about 40 minutes on one CPU core. Stopped, the same
+    command goes on from the newest checkpoint.
+Expect: on simulated CT, GED² 0.25, Hungarian-matched IoU 0.56, reconstruction IoU 0.85
+    (docs/results.md). It made the model that ships with the package.
 """
 
 import ml_collections
