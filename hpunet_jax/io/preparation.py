@@ -232,14 +232,15 @@ def are_square(spacing: Sequence[float]) -> bool:
 def _resampled(image: np.ndarray, size: tuple[int, int], order: int) -> np.ndarray:
     """An image [H, W, ...] on another grid over the same area; float32 where interpolated.
 
-    Where an image is reduced, what is interpolated is smoothed first, so that no pixel is skipped.
+    Between the pixels of an image that is reduced to less than half, what is interpolated would
+    skip some: it is smoothed first.
     """
     if image.shape[:2] == size:
         return image
     factors = [new / old for new, old in zip(size, image.shape, strict=False)]
     factors += [1.0] * (image.ndim - 2)
     if order:
-        blur = [max(0.0, (1 / factor - 1) / 2) for factor in factors]
+        blur = [max(0.0, 0.5 / factor - 1) for factor in factors]
         image = scipy.ndimage.gaussian_filter(image.astype(np.float32), blur, mode="nearest")
     return scipy.ndimage.zoom(image, factors, order=order, mode="nearest", grid_mode=True)
 
