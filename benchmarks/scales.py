@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import ml_collections
 import numpy as np
 import scipy.ndimage
+from skimage.segmentation import find_boundaries
 from tqdm import tqdm
 
 import hpunet_jax
@@ -67,12 +67,7 @@ def decided(labels: np.ndarray, num_classes: int) -> Decided:
 
 def _near_outline(labels: np.ndarray) -> np.ndarray:
     """The pixels [H, W] that are at most 2 pixels from a border between two classes."""
-    border = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        differ = np.diff(labels, axis=axis) != 0
-        before, after = [(0, 0)] * 2, [(0, 0)] * 2
-        before[axis], after[axis] = (0, 1), (1, 0)
-        border |= np.pad(differ, before) | np.pad(differ, after)
+    border = find_boundaries(labels)
     if not border.any():
         return border
     return scipy.ndimage.distance_transform_edt(~border) <= _NEAR - 1
@@ -85,17 +80,15 @@ def measure(
     seed: int,
 ) -> list[dict[str, Any]]:
     """A row for each scale, coarse to fine, and one for all."""
-    plain = model.config.copy_and_resolve_references().unlock()
-    plain.data.augmentation = ml_collections.ConfigDict()  # the centre crop
-    draw = jax.jit(build_draw_batch(plain))
-    chosen: list[list[int] | None] = [[scale] for scale in range(model.num_latent_scales)]
-    found: list[list[Decided]] = [[] for _ in (*chosen, None)]
+    draw = jax.jit(build_draw_batch(model.config, augment=False))
+    chosen = [*([scale] for scale in range(model.num_latent_scales)), None]  # None: all
+    found: list[list[Decided]] = [[] for _ in chosen]
     kls, grids = [], ()
     for number, examples in enumerate(tqdm(batches, desc="scales", unit="batch")):
         batch = draw(jax.random.fold_in(jax.random.key(seed), number), examples)
         images, labels = np.asarray(batch.image), np.asarray(batch.label)
         kls.append(model.elbo(images, labels, num_samples, seed).kl)
-        for rows, scales in zip(found, [*chosen, None], strict=True):
+        for rows, scales in zip(found, chosen, strict=True):
             samples, latents = model.sample(images, num_samples, seed, scales, return_latents=True)
             rows.append(decided(samples, model.num_classes))
         grids = [z.shape[2:4] for z in latents]
@@ -103,7 +96,8 @@ def measure(
     rows = []
     for scale, parts in enumerate(found):
         whole = Decided(*map(np.concatenate, zip(*parts, strict=True)))
-        last = scale == len(chosen)
+        last = chosen[scale] is None
+        shares = whole.outline[~np.isnan(whole.outline)]
         rows.append(
             {
                 "scale": "all" if last else str(scale),
@@ -111,7 +105,7 @@ def measure(
                 "kl": float(nats.sum() if last else nats[scale]),
                 "flips": float(whole.flips.mean()),
                 "variance": float(whole.variance.mean()),
-                "outline": float(np.nanmean(whole.outline)) if len(whole.outline) else np.nan,
+                "outline": float(shares.mean()) if len(shares) else np.nan,
             }
         )
     return rows

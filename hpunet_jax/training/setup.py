@@ -97,10 +97,14 @@ def set_up(config: ml_collections.ConfigDict, devices: Sequence[jax.Device] | No
 
 
 def build_draw_batch(
-    config: ml_collections.ConfigDict,
+    config: ml_collections.ConfigDict, *, augment: bool = True
 ) -> Callable[[jax.Array, Examples], Batch]:
-    """The function (key, examples) -> `Batch` that the `data` section of a config describes."""
-    augmentation = Augmentation.from_config(config.data.augmentation, crop=config.data.crop)
+    """The function (key, examples) -> `Batch` that the `data` section of a config describes.
+
+    Without `augment` it takes the centre crop as it is.
+    """
+    ranges = config.data.augmentation if augment else ml_collections.ConfigDict()
+    augmentation = Augmentation.from_config(ranges, crop=config.data.crop)
     extrapolation = Extrapolation.from_config(config.data.get("extrapolation", None))
     model = config.model
 

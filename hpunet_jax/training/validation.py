@@ -114,9 +114,7 @@ class Validation:
 
 def _build_terms(config, network, objective: Objective) -> Callable[..., Mapping[str, jax.Array]]:
     """The jitted function (params, number of the batch, examples) -> terms of the objective."""
-    plain = config.copy_and_resolve_references().unlock()
-    plain.data.augmentation = ml_collections.ConfigDict()  # the centre crop
-    draw_batch = build_draw_batch(plain)
+    draw_batch = build_draw_batch(config, augment=False)
     _, no_average_yet = objective.init()
 
     @jax.jit

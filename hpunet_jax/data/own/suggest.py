@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from skimage.segmentation import find_boundaries
 
 from hpunet_jax.labels import IGNORED
 
@@ -280,10 +281,4 @@ def _border(labels: np.ndarray) -> float | None:
     counts = labels != IGNORED if labels.dtype == np.uint8 else np.ones(labels.shape, bool)
     if not counts.any():
         return None
-    border = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        a, b = (np.moveaxis(x, axis, 0) for x in (labels, border))
-        differ = a[1:] != a[:-1]
-        b[1:] |= differ
-        b[:-1] |= differ
-    return float((border & counts).sum() / counts.sum())
+    return float((find_boundaries(labels) & counts).sum() / counts.sum())
