@@ -116,7 +116,16 @@ class Preparation:
           ValueError: if the values need a window, are no numbers in places, or the pixels have no
             known size to resample from; it names the file.
         """
-        ends = self.ends(values, source)
+        return self.between(self.ends(values, source), values, spacing, source)
+
+    def between(
+        self,
+        ends: tuple[float, float] | None,
+        values: Num[np.ndarray, "D H W C"],
+        spacing: Sequence[float] | None,
+        source: str,
+    ) -> Num[np.ndarray, "D h w C"]:
+        """As `images`, of values whose `ends` are known."""
         size = self.size(values.shape[1:3], spacing, source)
         dtype = values.dtype if ends is None else np.uint16
         if ends is None and size == values.shape[1:3]:

@@ -77,15 +77,15 @@ def read_slices(
         values, turned = decode_values(read_bytes(path), source, stretch=not raw)
         volume = Volume(values[..., 0], os.fspath(path)) if len(values) > 1 else None
     spacing = volume.pixel_spacing if volume else None
-    array = preparation.images(values, spacing, source)
+    ends = preparation.ends(values, source)
     return Slices(
-        array=array,
+        array=preparation.between(ends, values, spacing, source),
         source=source,
         size=values.shape[1:3],
         turned=turned,
         volume=volume,
         values=(float(values.min()), float(values.max())),
-        ends=preparation.ends(values, source),
+        ends=ends,
     )
 
 
