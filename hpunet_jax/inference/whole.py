@@ -335,11 +335,8 @@ def _draw(network, num_samples, mesh, params, image, noise):
         first = jnp.where(_like(number == 0, first), probabilities, first)
         return total + jnp.where(counts, probabilities, 0), first
 
-    labels, (total, first) = _over_samples(
-        network, num_samples, mesh, params, image, noise, fold, count=2
-    )
-    if len(total) > 1:
-        total, first = (sums.sum(axis=0, keepdims=True) for sums in (total, first))
+    labels, sums = _over_samples(network, num_samples, mesh, params, image, noise, fold)
+    total, first = (of_devices.sum(axis=0, keepdims=True) for of_devices in sums)
     return labels, total / num_samples, first
 
 
@@ -352,9 +349,7 @@ def _draw_moments(network, num_samples, mesh, params, image, noise):
         return mean, squares + off * (probabilities - mean)
 
     times = devices.copies(mesh, 1)
-    labels, (mean, squares) = _over_samples(
-        network, num_samples, mesh, params, image, noise, fold, count=2
-    )
+    labels, (mean, squares) = _over_samples(network, num_samples, mesh, params, image, noise, fold)
     if times > 1:  # Chan et al.: the moments of all from those of the parts
         samples = _like((num_samples - jnp.arange(times) + times - 1) // times, mean)
         of_parts = mean
@@ -363,8 +358,8 @@ def _draw_moments(network, num_samples, mesh, params, image, noise):
     return labels, mean, jnp.sqrt(squares / num_samples)
 
 
-def _over_samples(network, num_samples, mesh, params, image, noise, fold, *, count):
-    """Labels [N, 1, H, W], and `count` maps [times, H, W, C] that `fold` sums up over samples.
+def _over_samples(network, num_samples, mesh, params, image, noise, fold):
+    """Labels [N, 1, H, W], and two maps [times, H, W, C] that `fold` sums up over samples.
 
     The samples are split over the devices, each of which has a copy of the image: the sums of
     several devices are apart.
@@ -386,7 +381,7 @@ def _over_samples(network, num_samples, mesh, params, image, noise, fold, *, cou
 
     empty = jnp.zeros((times, *image.shape[1:3], network.num_classes))
     each = jnp.arange(steps), jax.tree.map(in_steps, noise)
-    sums, labels = jax.lax.scan(one, (empty,) * count, each)
+    sums, labels = jax.lax.scan(one, (empty, empty), each)
     return devices.in_order(labels, times)[:num_samples], sums
 
 
