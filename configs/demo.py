@@ -44,8 +44,6 @@ def get_config(name: str = "lidc_hpunet") -> ml_collections.ConfigDict:
     if config.objective.top_k < 1:
         config.objective.top_k = 0.08  # as many pixels of a 64x64 crop as 2 % of 128x128
         config.objective.kappa += 0.3  # reached soon: until then the posterior does all the work
-    else:
-        config.objective.kappa = 0.02  # summed over an image, the same
     # The multiplier rises and falls within 1,500 steps, not 240k.
     config.objective.decay = 0.95
     config.optimizer.multiplier_lr_factor = 10.0

@@ -40,6 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.log_std_bound = 10.0
     config.model.dtype = "float32"
     config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
+    config.model.init_gain = 1.0  # of the orthogonal kernels; 2 ** 0.5 keeps the variance
     config.model.remat = ()  # scales, 0 the finest: less memory, a second forward pass
     config.model.blocks = ()  # columns in the channels of the finest scales, as (8, 4, 2) on TPUs
 

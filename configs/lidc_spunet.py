@@ -31,6 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.log_std_bound = 10.0
     config.model.dtype = "float32"
     config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
+    config.model.init_gain = 1.0  # of the orthogonal kernels; 2 ** 0.5 keeps the variance
 
     config.objective.name = "elbo"
     config.objective.beta = 1.0

@@ -117,6 +117,7 @@ _MODEL = {
     "posterior_tail": {},
     "dtype": {"choices": DTYPES},
     "precision": {"choices": PRECISIONS},
+    "init_gain": {"above": 0, "high": 10},
     "remat": {"low": 0, "high": 13, "formerly": (False,)},
     "blocks": {"low": 1, "high": 8192, "length": (0, 13)},
 }

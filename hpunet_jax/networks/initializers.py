@@ -14,10 +14,12 @@ BIAS_STDDEV = 0.001
 Params = Mapping[str, Mapping[str, Any]]
 
 
-def draw_parameters(key: Key[Array, ""], shapes: Params) -> dict[str, dict[str, np.ndarray]]:
+def draw_parameters(
+    key: Key[Array, ""], shapes: Params, gain: float = 1.0
+) -> dict[str, dict[str, np.ndarray]]:
     """Draws the initial value of every parameter of a network.
 
-    Kernels ("w") are orthogonal with gain 1, biases ("b") come from a normal distribution with
+    Kernels ("w") are orthogonal times `gain`, biases ("b") come from a normal distribution with
     standard deviation 0.001, truncated at two standard deviations.
 
     The randomness is two flat draws from `key`; the QR decompositions run on the host. Letting
@@ -28,6 +30,7 @@ def draw_parameters(key: Key[Array, ""], shapes: Params) -> dict[str, dict[str, 
       key: a JAX random key.
       shapes: the parameters' structure as given by `jax.eval_shape` of Haiku's init: a mapping
         from module name to {"w": ..., "b": ...}.
+      gain: the paper's is 1.
 
     Returns:
       The same structure holding float32 NumPy arrays.
@@ -40,7 +43,10 @@ def draw_parameters(key: Key[Array, ""], shapes: Params) -> dict[str, dict[str, 
         lambda k, shape: jax.random.truncated_normal(k, -2.0, 2.0, shape), bias_key, biases
     )
     return {
-        module: {"w": orthogonal(normals[module]), "b": BIAS_STDDEV * truncated[module]}
+        module: {
+            "w": np.float32(gain) * orthogonal(normals[module]),
+            "b": BIAS_STDDEV * truncated[module],
+        }
         for module in shapes
     }
 

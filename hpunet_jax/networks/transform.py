@@ -46,7 +46,7 @@ def pure_network(
         return jax.eval_shape(hk.transform(reconstruct).init, None, image, label)
 
     def init(key):
-        return draw_parameters(key, param_shapes())
+        return draw_parameters(key, param_shapes(), config.init_gain)
 
     def pure(function):
         apply = hk.without_apply_rng(hk.transform(function)).apply

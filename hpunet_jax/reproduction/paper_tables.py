@@ -185,6 +185,20 @@ TABLES: Mapping[str, Table] = {
             Row(_HPUNET, "lidc_hpunet", _LIDC_HPUNET),
         ),
     ),
+    "spunet_gain": Table(
+        title="The sPU-Net by the gain of its first weights; the paper has gain 1",
+        data=_LIDC,
+        demo="configs/demo.py",
+        columns={**_LIDC_COLUMNS, "hungarian_b": _HUNGARIAN_B},
+        rows=(
+            Row(
+                "sPU-Net, gain 1",
+                "lidc_spunet",
+                {**_LIDC_SPUNET, "hungarian_b": _SUBSET_B_SPUNET["hungarian_b"]},
+            ),
+            Row("sPU-Net, gain √2", "lidc_spunet_gain", {}),
+        ),
+    ),
     "table1_snemi3d": Table(
         title="Table 1b: SNEMI3D test set",
         data="SNEMI3D, real micrographs",

@@ -36,6 +36,17 @@ def test_biases_are_truncated_normal_and_the_key_decides(tiny_model):
     assert jax.tree.map(np.shape, params) == shapes
 
 
+def test_gain_multiplies_kernels_and_nothing_else(tiny_model):
+    fields = {name: value for name, value in tiny_model.items() if name != "name"}
+    plain = hpunet(HPUNetConfig(**fields)).init(jax.random.key(0))
+    scaled = hpunet(HPUNetConfig(**fields, init_gain=2.0)).init(jax.random.key(0))
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        scaled,
+        {module: {"w": 2 * leaves["w"], "b": leaves["b"]} for module, leaves in plain.items()},
+    )
+
+
 def test_the_full_lidc_network_has_the_official_number_of_parameters():
     shapes = hpunet(HPUNetConfig(posterior_tail=True)).param_shapes()
     count = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
