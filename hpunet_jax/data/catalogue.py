@@ -20,6 +20,7 @@ BUILDERS = {
     "own_data": "hpunet_jax.data.own.builder",
     "snemi3d": "hpunet_jax.data.snemi3d.builder",
     "streets_phantom": "hpunet_jax.data.phantoms.streets",
+    "vnc": "hpunet_jax.data.vnc.builder",
 }
 
 

@@ -1,0 +1,1 @@
+"""Micrographs of neural tissue (Gerhard et al., 2013): sections, and their builder."""
