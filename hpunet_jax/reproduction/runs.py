@@ -71,10 +71,11 @@ def jobs_of(tables: Sequence[Table], num_seeds: int, only: Sequence[str] = ()) -
 
 def config_file(config: str, scale: str) -> str:
     """What to give as --config: the paper's config, or the same made small on embedded data."""
-    if scale == PAPER:
-        return f"configs/{config}.py"
     demos = (t.demo for t in TABLES.values() if any(row.config == config for row in t.rows))
-    return f"{next(demos)}:{config}"
+    demo = next(demos)
+    if scale == PAPER or demo is None:
+        return f"configs/{config}.py"
+    return f"{demo}:{config}"
 
 
 class Run(NamedTuple):

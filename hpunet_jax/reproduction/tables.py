@@ -19,6 +19,7 @@ DATA = {
     "lidc_crops": "LIDC-IDRI, real CT",
     "snemi3d": "SNEMI3D, real micrographs",
     "neurites_phantom": "GENERATED micrographs",
+    "vnc": "ventral nerve cord, real micrographs",
     "cityscapes": "Cityscapes, real photographs",
     "streets_phantom": "GENERATED street scenes",
 }

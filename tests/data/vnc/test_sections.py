@@ -18,9 +18,8 @@ def test_sections_are_found_as_published_and_read_at_half_the_resolution(write_s
     assert np.abs(pixels[..., 0] - means).max() <= 0.5
     np.testing.assert_array_equal(instances == 0, (labels <= 128)[::2, ::2])
     assert len(np.unique(instances)) == 1 + 16 * 16  # a mitochondrion makes no profile of its own
-    assert (instances[::32, ::32] == 0).all() and (
-        instances[16:32, 16:32] == instances[20, 20]
-    ).all()
+    assert (instances[::32, ::32] == 0).all()
+    assert (instances[16:32, 16:32] == instances[20, 20]).all()
 
 
 def test_patches_put_together_are_the_section():

@@ -1,0 +1,17 @@
+"""The extrapolation task of Section 3.3 (Fig. 5) on real micrographs.
+
+    hpunet train --config=vnc_extrapolation --workdir=runs/vnc_extrapolation
+    hpunet sample --workdir=runs/vnc_extrapolation
+
+Needs: what configs/vnc_hpunet.py needs. Takes: as long as it. Expect: docs/extrapolation.md.
+"""
+
+import ml_collections
+
+from configs import vnc_hpunet
+from configs.demo_extrapolation import extrapolate
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The config of the HPU-Net, with hidden parts."""
+    return extrapolate(vnc_hpunet.get_config()).lock()
