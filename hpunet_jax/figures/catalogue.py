@@ -1,4 +1,7 @@
-"""The paper's figures by their numbers: which runs they show, and how (Figs. 2-15)."""
+"""The paper's figures by their numbers: which runs they show, and how (Figs. 2-15).
+
+Figures 4, 5 and 11 are also made of the data set `vnc`, as fig4_vnc, fig5_vnc and fig11_vnc.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -42,6 +45,12 @@ FIGURES: Mapping[str, tuple[Picture, ...]] = {
     "fig13": (Picture("cityscapes_hpunet", "instances.png", 4),),
     "fig14": (Picture("cityscapes_hpunet", "instances.png", 4, worst="rand_error"),),
     "fig15": (Picture("cityscapes_hpunet", "scales.png", 1),),
+    "fig4_vnc": (
+        Picture("vnc_hpunet", "instances.png", 3),
+        Picture("vnc_spunet", "instances.png", 3),
+    ),
+    "fig5_vnc": (Picture("vnc_extrapolation", "extrapolation.png", 4),),
+    "fig11_vnc": (Picture("vnc_hpunet", "instances.png", 8),),
 }
 
 

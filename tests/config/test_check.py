@@ -19,6 +19,19 @@ NAMES = sorted(
     path.stem for path in pathlib.Path("configs").glob("*.py") if path.stem != "__init__"
 )
 
+
+def _kinds():
+    """A config of each network and each protocol, with extrapolation and without."""
+    found = {}
+    for name in NAMES:
+        config = importlib.import_module(f"configs.{name}").get_config()
+        found.setdefault(("network", config.model.name), name)
+        found.setdefault((config.evaluation.protocol, "extrapolation" in config.data), name)
+    return sorted(set(found.values()))
+
+
+KINDS = _kinds()
+
 NO_VALUES = (
     *("", "text", b"x", {}, [[]], object(), math.nan, math.inf, 1e39, 2**70, -(2**70), 10**5000),
     *(np.int64(1), np.float32(1), np.ones(2), [1, None], ("a", 1), (1,) * 100_001, (-5, -5)),
@@ -61,7 +74,7 @@ def refusal(config, sections=None):
     return None
 
 
-@pytest.mark.parametrize("module", NAMES)
+@pytest.mark.parametrize("module", KINDS)
 def test_no_field_of_any_config_takes_nonsense(module):
     """Wrong types, lengths and signs, NaN and huge values: a sentence that names the field."""
     config = importlib.import_module(f"configs.{module}").get_config().to_dict()
@@ -75,7 +88,7 @@ def test_no_field_of_any_config_takes_nonsense(module):
             assert message.endswith((".", "?")), message
 
 
-@pytest.mark.parametrize("module", NAMES)
+@pytest.mark.parametrize("module", KINDS)
 def test_a_value_at_the_edge_is_refused_by_name_or_legal_by_the_schema(module):
     config = importlib.import_module(f"configs.{module}").get_config().to_dict()
     for name, field in schema(config["model"]["name"]).items():

@@ -9,7 +9,8 @@ SCORES = {"rand_error": np.array([0.1, np.nan, 0.9, 0.2, 0.9]), "ged2": np.arang
 
 
 def test_every_figure_of_the_paper_but_the_drawing_of_the_network_is_there():
-    assert list(FIGURES) == [f"fig{number}" for number in range(2, 16)]
+    of_paper = [name for name in FIGURES if not name.endswith("_vnc")]
+    assert of_paper == [f"fig{number}" for number in range(2, 16)]
 
 
 def test_examples_are_spread_over_the_images_the_same_for_every_model():
