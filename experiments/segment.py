@@ -8,7 +8,7 @@ docs/volumes.md say which), and a model that was trained on instances. For each 
 are the instances' numbers (0 is background; in a volume each slice has its own), and
 <out>/<name>_overlay, the instances over the image. The table <out>/instances.csv has a row for each
 instance: image, slice, number, area and box in pixels; `confidence`, the mean probability that its
-pixels are part of an instance (Appendix B.3); and `agreement`, how far the samples agree that it is
+pixels are part of an instance (Appendix B.3), less for images unlike those of training; and `agreement`, how far the samples agree that it is
 one.
 
 Images may have any size; the network sees them whole, and the progress bar says how much memory it
@@ -69,6 +69,8 @@ def main(_) -> None:
     def read(path: pathlib.Path) -> tuple[Slices, dict]:
         slices = read_for(model, path, preparation)
         settings = dataclasses.asdict(options)
+        if model.calibration is not None:  # which the confidences depend on
+            settings["calibration"] = model.calibration.digest()
         return slices, settings_of("segment", digest, slices, preparation, **settings)
 
     rows: dict[str, list | None] = {}

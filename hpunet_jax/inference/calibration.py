@@ -8,6 +8,7 @@ whether a segmentation is right: an image like the usual ones may well be segmen
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,6 +47,11 @@ class Calibration:
     def unlikeness(self, descriptions: Float[np.ndarray, "B D"]) -> Float[np.ndarray, " B"]:
         """Distances of descriptions in units of the limit: above 1 is unusual."""
         return _distances(descriptions, self.mean, self.whitening) / self.limit
+
+    def digest(self) -> str:
+        """A name for the calibration, of 16 hexadecimal digits, as `Model.digest` for weights."""
+        arrays = (self.mean, self.whitening, np.float64(self.limit))
+        return hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in arrays)).hexdigest()[:16]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As arrays, for a file."""

@@ -143,7 +143,9 @@ class Segmenter:
             (`pad_to_multiple` says how it is padded).
 
         Returns:
-          Its instances.
+          Its instances. The confidences (Appendix B.3) of a calibrated model are divided by how
+          unlike the image is to those of training, where that is unusual (`Model.unlikeness`): a
+          network may be as sure of an image at another scale as of one at its own.
 
         Raises:
           ValueError: for an image of other channels or values, one that needs too much memory, or
@@ -154,6 +156,9 @@ class Segmenter:
         labels, foreground = labels[:, *inside], foreground[inside]
         instances = instances_from_samples(labels, self.classes, self.options)
         table = instance_table(instances, only_classes(labels, self.classes), foreground)
+        unlikeness = self.model.unlikeness(image)
+        if unlikeness is not None:
+            table = table._replace(confidences=table.confidences / max(1.0, float(unlikeness)))
         return Segmentation(instances, labels, table)
 
     def memory(self, size: tuple[int, int]) -> int:

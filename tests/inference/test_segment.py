@@ -15,6 +15,7 @@ from PIL import Image
 
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.inference import segment
+from hpunet_jax.inference.calibration import Calibration
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.inference.segment import (
@@ -84,6 +85,18 @@ def test_an_image_of_any_size_is_segmented_as_its_padded_samples_are_clustered(
         table.confidences, instance_scores(result.instances, foreground), rtol=1e-5
     )
     assert ((table.agreements > 0) & (table.agreements <= 1)).all()
+
+
+def test_confidences_fall_with_how_unlike_the_image_is(model, image):
+    plain = Segmenter(model, OPTIONS)(image)
+    calibration = Calibration(np.zeros(1), np.eye(1), 1.0, model.digest())
+    for unlikeness, factor in ((0.5, 1.0), (4.0, 0.25)):
+        calibrated = Model(model.network, model.params, model.config, calibration=calibration)
+        calibrated.unlikeness = lambda _, value=unlikeness: value
+        found = Segmenter(calibrated, OPTIONS)(image)
+        np.testing.assert_array_equal(found.instances, plain.instances)
+        np.testing.assert_allclose(found.table.confidences, factor * plain.table.confidences)
+        np.testing.assert_array_equal(found.table.agreements, plain.table.agreements)
 
 
 def test_only_the_stochastic_classes_become_instances():
