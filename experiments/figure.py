@@ -5,7 +5,8 @@
 The runs are those of `hpunet table` in the same workdir, <workdir>/<config>/seed<number>; of
 several seeds the first is shown, and in the training curves (Figs. 7 and 8) all. Fig. 5, which
 belongs to no table, shows <workdir>/snemi3d_extrapolation/seed0: the --workdir to be given to
-experiments.train. fig4_vnc, fig5_vnc and fig11_vnc are Figs. 4, 5 and 11 of the data set vnc. Writes <workdir>/figures/<name>_<config>.png.
+experiments.train. fig4_vnc, fig5_vnc and fig11_vnc are Figs. 4, 5 and 11 of the data set vnc.
+Writes <workdir>/figures/<name>_<config>.png.
 """
 
 from absl import flags

@@ -8,8 +8,8 @@ docs/volumes.md say which), and a model that was trained on instances. For each 
 are the instances' numbers (0 is background; in a volume each slice has its own), and
 <out>/<name>_overlay, the instances over the image. The table <out>/instances.csv has a row for each
 instance: image, slice, number, area and box in pixels; `confidence`, the mean probability that its
-pixels are part of an instance (Appendix B.3), less for images unlike those of training; and `agreement`, how far the samples agree that it is
-one.
+pixels are part of an instance (Appendix B.3), less for images unlike those of training; and
+`agreement`, how far the samples agree that it is one.
 
 Images may have any size; the network sees them whole, and the progress bar says how much memory it
 takes. All files are read once before the first is segmented, so that a damaged one is told early. A
