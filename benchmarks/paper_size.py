@@ -45,7 +45,11 @@ _DAY = 86_400
 
 
 def measure(
-    config: Any, batches: Iterator[Mapping[str, np.ndarray]], steps: int, minutes: float = math.inf
+    config: Any,
+    batches: Iterator[Mapping[str, np.ndarray]],
+    steps: int,
+    minutes: float = math.inf,
+    devices: Sequence[jax.Device] | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, float]]]:
     """Trains for some steps.
 
@@ -54,11 +58,12 @@ def measure(
       batches: endless.
       steps: how many; the first, which compiles, is timed apart.
       minutes: after so many it ends, but not before the second step.
+      devices: to train on; None: all.
 
     Returns:
       What was measured, and the metrics of each step.
     """
-    setup = set_up(config)
+    setup = set_up(config, devices)
     state = setup.init_state(jax.random.key(config.training.seed))
     rows, seconds, waits = [], [], []
     end = time.perf_counter() + 60 * minutes

@@ -1,11 +1,15 @@
-"""Benchmarks that measure programs in turns, on programs that do next to nothing."""
+"""Benchmarks on little: programs that do next to nothing, tiny networks, drawn probabilities."""
 
+import itertools
 import sys
 
+import jax
+import numpy as np
 import pytest
 
 from benchmarks import gpu, step, tpu
 from benchmarks.side_by_side import Measured, measure, ratio
+from hpunet_jax.inference.segment import SegmentOptions
 
 WORKER = """
 import json, sys
@@ -68,3 +72,45 @@ def test_rows_that_are_there_are_not_compiled_again(tmp_path):
 
 def test_a_measurement_knows_its_median():
     assert Measured([3.0, 1.0, 2.0], 0, 0, 0, {}).median == 2.0
+
+
+def test_a_training_at_its_own_size_is_timed_and_ends_when_it_is_told(module_config, examples):
+    pytest.importorskip("tensorflow_datasets")
+    from benchmarks import paper_size
+
+    def measured(steps, minutes):
+        batches = itertools.repeat(examples)
+        return paper_size.measure(module_config, batches, steps, minutes, jax.devices()[:1])
+
+    result, rows = measured(3, 60)
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert result["images_per_second"] == pytest.approx(4 / result["step_seconds"])
+    assert result["whole_training_days"] == pytest.approx(4 * result["step_seconds"] / 86_400)
+    assert f"| LIDC | 4 | 3 | {result['first_step_seconds']:.0f} s |" in paper_size.table(
+        {"lidc": result}
+    )
+    assert len(measured(9, 0)[1]) == 2
+
+
+def test_a_watershed_parts_what_touches_and_its_threshold_is_the_best():
+    pytest.importorskip("tensorflow_datasets")
+    from benchmarks import watershed
+
+    y, x = np.mgrid[:32, :48]
+    truth = np.where(np.hypot(y - 16, x - 14) < 10, 1, 0) + np.where(
+        np.hypot(y - 16, x - 34) < 10, 2, 0
+    )
+    # A membrane of which the network is not sure: 0.6 between two cells of 0.95.
+    foreground = np.where(truth > 0, 0.95, 0.1)
+    foreground[14:18, 23:26] = 0.6
+    images = [watershed.Predicted(foreground, truth)]
+    options = SegmentOptions(num_samples=1, threshold=1, erosion=1)
+    assert len(np.unique(watershed.watershed(foreground, 0.5, options))) == 2
+    assert len(np.unique(watershed.watershed(foreground, 0.8, options))) == 3
+    threshold, error = watershed.choose(images, options)
+    assert 0.6 <= threshold < 0.95
+    assert error < 0.02
+    scores = watershed.score(images, threshold, options, 5, 25)
+    assert scores.rows["watershed"]["rand_error"][0] == pytest.approx(error)
+    assert scores.rows["watershed"]["reconstruction_iou"][0] > 0.95
+    assert "average_precision_50" in str(scores.summary(10))
