@@ -1,6 +1,6 @@
 """A small HPU-Net on real micrographs, which tells neurites apart (as Section 3.3), for a CPU.
 
-The network of configs/demo_neurites.py on sections of a fly's ventral nerve cord at 9.2 nm a pixel
+The network of configs/demo_neurites.py on sections of a fly's ventral nerve cord at 18.4 nm a pixel
 (docs/data.md, "Micrographs of a ventral nerve cord").
 
     hpunet build_data --name=vnc --source=downloads/vnc
@@ -23,17 +23,14 @@ def get_config(name: str = "snemi3d_hpunet") -> ml_collections.ConfigDict:
     """
     config = demo_neurites.get_config(name).unlock()
     config.data.name = "vnc"
-    config.data.whole_images = True  # training crops from anywhere in patches of 128x128
-    config.data.foreground_share = 0.0
-    config.data.augmentation.translate = 0.0
     config.data.augmentation.scale = (0.8, 1.25)
     config.data.augmentation.contrast = 0.2
     config.data.augmentation.brightness = 0.1
 
-    config.optimizer.learning_rate.boundaries = (3_000, 4_000)
-    config.training.steps = 5_000
+    config.optimizer.learning_rate.boundaries = (2_400, 3_200)
+    config.training.steps = 4_000
 
     config.evaluation.protocol = "instances"
-    config.evaluation.min_region = 25  # pixels of a profile that counts in the average precision
+    config.evaluation.min_region = 10  # pixels of a profile that counts in the average precision
     config.evaluation.erosion = 3  # profiles are thin at this resolution
     return config.lock()

@@ -18,7 +18,6 @@ from cityscapesscripts.helpers import labels as cityscapes_labels
 from jaxtyping import UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
-from hpunet_jax.data.halving import halve_by_area, halve_by_nearest
 from hpunet_jax.io import is_clutter, read_labels
 from hpunet_jax.io import read_image as read_any_image
 from hpunet_jax.labels import IGNORED
@@ -180,6 +179,21 @@ def car_numbers(ids: UInt16[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape
     """The cars among instance ids: 26000 becomes 1, 26001 becomes 2, all else 0; uint16."""
     is_car = ids // 1000 == CAR
     return np.where(is_car, ids % 1000 + 1, 0).astype(np.uint16)
+
+
+def halve_by_area(pixels: UInt8[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "_H _W C"]:
+    """Halves the resolution of an image, uint8 [H, W, C]: the mean of each 2x2 square, rounded."""
+    wide = pixels.astype(np.uint16)
+    total = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]
+    return ((total + 2) // 4).astype(np.uint8)
+
+
+def halve_by_nearest(ids: np.ndarray) -> np.ndarray:
+    """Halves the resolution of ids [H, W]: the top left pixel of each 2x2 square.
+
+    All four are equally near to the square's centre; the top left is what OpenCV takes.
+    """
+    return ids[::2, ::2]
 
 
 @functools.cache

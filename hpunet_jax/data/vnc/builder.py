@@ -9,6 +9,7 @@ from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.data.vnc.sections import (
     PATCH,
     SPLITS,
+    STRIDES,
     Section,
     find_sections,
     patches,
@@ -27,8 +28,8 @@ _CITATION = """
 class Vnc(tfds.core.GeneratorBasedBuilder):
     """Electron micrographs of a fly larva's ventral nerve cord with the profiles of all neurites.
 
-    At half the resolution, 9.2 nm a pixel. Sections 0-13 are for training, 14-16 for validation and
-    17-19 for testing: 224, 48 and 48 patches.
+    At a quarter of the resolution, 18.4 nm a pixel. Sections 0-13 are for training, 14-16 for
+    validation and 17-19 for testing: 686 patches that overlap by half, and 48 and 48 that do not.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -67,7 +68,7 @@ class Vnc(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
         for number in tqdm.tqdm(numbers, f"vnc {split}", unit=" sections"):
             image, instances = read_section(sections[number])
-            cut = zip(patches(image), patches(instances), strict=True)
+            cut = zip(*(patches(maps, STRIDES[split]) for maps in (image, instances)), strict=True)
             for (place, pixels), (_, ids) in cut:
                 name = f"z{number:02d}_{place}"
                 yield name, {"image": pixels, "instances": ids, "id": name}

@@ -2,8 +2,9 @@
 
 The data set of Gerhard, Funke, Martel, Cardona and Fetter (2013) has 20 sections of 1024x1024
 pixels of 4.6 nm, 45 to 50 nm apart, and a map of labels for each. A profile of a neurite is what is
-not membrane and hangs together by pixels' sides. A membrane is about 6 pixels wide; at half the
-resolution 3, where SNEMI3D's, at 6 nm, are about 5.
+not membrane and hangs together by pixels' sides. A membrane is about 6 pixels wide, and at a
+quarter of the resolution less than 2, where SNEMI3D's, at 6 nm, are about 5: the largest profiles
+are then no larger than what a small network sees at once.
 """
 
 import os
@@ -14,14 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 import skimage.measure
+import skimage.transform
 from jaxtyping import UInt8, UInt16
 
-from hpunet_jax.data.halving import halve_by_area, halve_by_nearest
 from hpunet_jax.io import read_image, read_labels
 from hpunet_jax.io.listing import is_image
 
 SIZE = 1024  # pixels of a section's side
-PATCH = 128  # at half the resolution
+REDUCED = 4  # squares of so many pixels become one
+PATCH = 64  # pixels then
+STRIDES = {"train": PATCH // 2, "validation": PATCH, "test": PATCH}
 SPLITS = {"train": range(14), "validation": range(14, 17), "test": range(17, 20)}
 MEMBRANE = (0, 32, 64, 96, 128)  # by direction, and junctions
 INSIDE = (159, 191, 223, 255)  # glia or extracellular, mitochondria, synapses, cytoplasm
@@ -93,15 +96,16 @@ def _numbered(folder: pathlib.Path) -> dict[int, pathlib.Path]:
 
 def read_section(
     section: Section,
-) -> tuple[UInt8[np.ndarray, "512 512 1"], UInt16[np.ndarray, "512 512"]]:
-    """Reads a section at half the resolution.
+) -> tuple[UInt8[np.ndarray, "256 256 1"], UInt16[np.ndarray, "256 256"]]:
+    """Reads a section at a quarter of the resolution.
 
     Args:
       section: its files.
 
     Returns:
-      image: uint8 [512, 512, 1], the means of 2x2 squares.
-      instances: uint16 [512, 512], the number of each profile, 0 for membranes.
+      image: uint8 [256, 256, 1], the means of 4x4 squares.
+      instances: uint16 [256, 256], the number of each profile at the squares' middle, 0 for
+        membranes.
 
     Raises:
       ValueError: if a file is damaged or of another size or kind; it names the file.
@@ -118,15 +122,21 @@ def read_section(
             f"{', '.join(map(str, (*MEMBRANE, *INSIDE)))}. Files must be stored without loss."
         )
     instances = skimage.measure.label(labels > MEMBRANE[-1], connectivity=1)
-    return halve_by_area(image), halve_by_nearest(instances).astype(np.uint16)
+    means = skimage.transform.downscale_local_mean(image, (REDUCED, REDUCED, 1))
+    middle = slice(REDUCED // 2, None, REDUCED)
+    return np.rint(means).astype(np.uint8), instances[middle, middle].astype(np.uint16)
 
 
-def patches(maps: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Cuts maps [512, 512, ...] into patches that do not overlap, row by row.
+def patches(maps: np.ndarray, stride: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Cuts maps [256, 256, ...] into patches, row by row.
+
+    Args:
+      maps: what is cut.
+      stride: pixels from one patch to the next; below 64 they overlap.
 
     Yields:
-      The patch's place, such as "y000_x128", and the patch [128, 128, ...].
+      The patch's place, such as "y000_x064", and the patch [64, 64, ...].
     """
-    for y in range(0, maps.shape[0], PATCH):
-        for x in range(0, maps.shape[1], PATCH):
+    for y in range(0, maps.shape[0] - PATCH + 1, stride):
+        for x in range(0, maps.shape[1] - PATCH + 1, stride):
             yield f"y{y:03d}_x{x:03d}", maps[y : y + PATCH, x : x + PATCH]

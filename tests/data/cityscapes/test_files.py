@@ -10,7 +10,6 @@ from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 from cityscapesscripts.preparation.json2labelImg import json2labelImg
 from PIL import Image
 
-from hpunet_jax.data import halving
 from hpunet_jax.data.cityscapes import files
 
 HEIGHT, WIDTH = files.SIZE
@@ -88,9 +87,9 @@ def test_half_resolution_is_the_mean_for_images_and_a_pixel_for_ids():
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
     mean = pixels.reshape(3, 2, 4, 2, 3).astype(float).mean(axis=(1, 3))
     expected = np.floor(mean + 0.5).astype(np.uint8)
-    np.testing.assert_array_equal(halving.halve_by_area(pixels), expected, strict=True)
+    np.testing.assert_array_equal(files.halve_by_area(pixels), expected, strict=True)
     ids = np.arange(48, dtype=np.uint16).reshape(6, 8)
-    assert halving.halve_by_nearest(ids).tolist() == [
+    assert files.halve_by_nearest(ids).tolist() == [
         [0, 2, 4, 6],
         [16, 18, 20, 22],
         [32, 34, 36, 38],

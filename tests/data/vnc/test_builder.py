@@ -10,13 +10,13 @@ from hpunet_jax.data import catalogue, pipeline  # noqa: E402
 from hpunet_jax.data.vnc import builder as vnc  # noqa: E402
 
 
-def test_sections_are_split_and_windows_cut(write_sections, tmp_path):
+def test_sections_are_split_and_cut(write_sections, tmp_path):
     write_sections(tmp_path / "raw" / "stack1")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path / "raw")
     vnc.Vnc(data_dir=tmp_path / "tfds").download_and_prepare(download_config=config)
     built = catalogue.load_builder("vnc", tmp_path / "tfds")
     counts = {split: info.num_examples for split, info in built.info.splits.items()}
-    assert counts == {"train": 224, "validation": 48, "test": 48}
+    assert counts == {"train": 686, "validation": 48, "test": 48}
     for split, numbers in (("validation", {14, 15, 16}), ("test", {17, 18, 19})):
         names = [one["id"].decode() for one in tfds.as_numpy(built.as_dataset(split=split))]
         assert {int(name[1:3]) for name in names} == numbers
@@ -24,7 +24,6 @@ def test_sections_are_split_and_windows_cut(write_sections, tmp_path):
 
     config = vnc_hpunet.get_config()
     pipeline.check_config(config, built)
-    windows = pipeline.Windows.from_config(config)
-    batch = next(pipeline.train_batches(built, batch_size=2, seed=0, windows=windows))
+    batch = next(pipeline.train_batches(built, batch_size=2, seed=0))
     assert batch["instances"].dtype == np.uint16
-    assert batch["image"].shape == (2, *windows.size, 1)
+    assert batch["image"].shape == (2, 64, 64, 1)

@@ -7,27 +7,32 @@ import skimage.io
 from hpunet_jax.data.vnc import sections
 
 
-def test_sections_are_found_as_published_and_read_at_half_the_resolution(write_sections, tmp_path):
+def test_sections_are_found_as_published_and_read_at_a_quarter_of_their_size(
+    write_sections, tmp_path
+):
     image, labels = write_sections(tmp_path / "groundtruth" / "stack1")
     found = sections.find_sections(tmp_path)
     assert [path.image.name for path in found] == [f"{n:02d}.tif" for n in range(20)]
     pixels, instances = sections.read_section(found[7])
-    assert pixels.shape == (512, 512, 1)
+    assert pixels.shape == (256, 256, 1)
     assert pixels.dtype == np.uint8
-    means = image.reshape(512, 2, 512, 2).mean(axis=(1, 3))
+    means = image.reshape(256, 4, 256, 4).mean(axis=(1, 3))
     assert np.abs(pixels[..., 0] - means).max() <= 0.5
-    np.testing.assert_array_equal(instances == 0, (labels <= 128)[::2, ::2])
+    np.testing.assert_array_equal(instances == 0, (labels <= 128)[2::4, 2::4])
     assert len(np.unique(instances)) == 1 + 16 * 16  # a mitochondrion makes no profile of its own
-    assert (instances[::32, ::32] == 0).all()
-    assert (instances[16:32, 16:32] == instances[20, 20]).all()
+    assert (instances[::16, ::16] == 0).all()
+    assert (instances[4:16, 4:16] == instances[10, 10]).all()
 
 
 def test_patches_put_together_are_the_section():
-    maps = np.random.default_rng(0).integers(0, 9, (512, 512, 1))
-    cut = dict(sections.patches(maps))
+    maps = np.random.default_rng(0).integers(0, 9, (256, 256, 1))
+    cut = dict(sections.patches(maps, 64))
     assert len(cut) == 16
-    assert all(patch.shape == (128, 128, 1) for patch in cut.values())
-    np.testing.assert_array_equal(cut["y384_x128"], maps[384:, 128:256])
+    assert all(patch.shape == (64, 64, 1) for patch in cut.values())
+    np.testing.assert_array_equal(cut["y192_x064"], maps[192:, 64:128])
+    overlapping = dict(sections.patches(maps, 32))
+    assert len(overlapping) == 7 * 7
+    np.testing.assert_array_equal(overlapping["y192_x064"], cut["y192_x064"])
 
 
 @pytest.mark.parametrize("kind", ["nothing", "twice", "lacks", "same number"])
