@@ -2,7 +2,8 @@
 
     hpunet evaluate --workdir=runs/demo
     hpunet evaluate --workdir=runs/demo --split=validation --limit=100
-    hpunet evaluate --workdir=model.npz --out=results
+    hpunet evaluate --checkpoint=pretrained/neurites_phantom --out=results
+    hpunet evaluate --checkpoint=model.npz --config.data.name=vnc --data_dir=datasets --out=results
     hpunet evaluate --workdir=runs/demo --num_samples=16,32,50,100
 
 Prints a table and writes, to the workdir or to --out, files of one name: the scores of every image
@@ -14,6 +15,9 @@ weights, data, settings and definitions of the metrics, are not computed again.
 
 --num_samples adds a table of the model's scores by these numbers of samples, with the terms of
 GED²; the samples of 16 are the first of 100.
+
+--checkpoint is another name for --workdir. With --config.data.name and --data_dir a model is scored
+on another data set, by the protocol of its own config; the results' names then say so.
 
 All local devices are used. Several processes that see the same work directory, started as for
 `hpunet train`, share the images; process 0 writes the results, which are those of one process.
@@ -27,7 +31,7 @@ import jax
 from absl import flags
 
 import hpunet_jax
-from experiments import checkpoint_flags, process_flags, program
+from experiments import checkpoint_flags, data_flags, process_flags, program
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
@@ -43,12 +47,13 @@ from hpunet_jax.metrics.calibration import reliability
 from hpunet_jax.training import processes
 
 flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(data_flags)
 flags.adopt_module_key_flags(process_flags)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of a training run, or a model file (then give --out)."
 )
+flags.DEFINE_alias("checkpoint", "workdir")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many images; default: all.", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results; default: the work directory.")
 _NUM_SAMPLES = flags.DEFINE_list(
@@ -61,9 +66,10 @@ def main(_) -> None:
     process_flags.join()
     folder = results_folder()
     model = checkpoint_flags.load(_WORKDIR.value)
+    other_data = data_flags.choose_data(model)
     check_config(model.config, sections=("data", "model", "evaluation"))
     check_writable(folder)
-    scores, name = evaluate_model(model, folder)
+    scores, name = evaluate_model(model, folder, other_data)
     if jax.process_index() != 0:
         return
     settings = model.config.evaluation
@@ -83,13 +89,15 @@ def main(_) -> None:
     print(f"results: {folder / name}.json, .md (a table for documents), .npz and .csv (each image)")
 
 
-def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, str]:
+def evaluate_model(
+    model: hpunet_jax.Model, folder: AnyPath, other_data: str | None
+) -> tuple[Scores, str]:
     """The scores of each image, which are also written to the folder, and their files' name."""
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint
 
     config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
-    builder = pipeline.open_data_set(config, _DATA_DIR.value)
+    builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
     split, step = _SPLIT.value or settings.split, checkpoint_step()
     num_images = pipeline.num_examples(builder, split)
     of_what = origin(
@@ -103,7 +111,9 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
         numbers=numbers,
     )
     ema = checkpoint_flags.WEIGHTS.value == "ema"
-    name = result_name(split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema)
+    name = result_name(
+        split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema, data=other_data
+    )
     file = folder / f"{name}.npz"
     if (scores := load_scores_of(file, of_what)) is not None:
         return scores, name
@@ -121,7 +131,7 @@ def evaluate_model(model: hpunet_jax.Model, folder: AnyPath) -> tuple[Scores, st
             model,
             config,
             batches_of_part,
-            training_batches=lambda: batches("train"),
+            training_batches=(lambda: batches("train")) if "train" in builder.info.splits else None,
             num_images=-(-num_images // jax.process_count()),
             numbers=numbers,
         )

@@ -2,11 +2,15 @@
 
     hpunet sample --workdir=runs/demo
     hpunet sample --workdir=runs/demo --images=scans/ --num_samples=32
+    hpunet sample --checkpoint=pretrained/neurites_phantom --config.data.name=vnc --out=samples
 
-Without --images, a few examples of the config's data set are shown beside their annotations:
-samples.png (image, graders, reconstructions, samples), or of data sets with instances instances.png
-(image, labels, reconstruction, clustered instances, samples); and scales.png (all latent scales,
-only the coarsest, only the finest). A model that extrapolates is shown in extrapolation.png alone.
+--checkpoint is another name for --workdir.
+
+Without --images, a few examples of the config's data set, or of that of --config.data.name, are
+shown beside their annotations: samples.png (image, graders, reconstructions, samples), or of data
+sets with instances instances.png (image, labels, reconstruction, clustered instances, samples); and
+scales.png (all latent scales, only the coarsest, only the finest). A model that extrapolates is
+shown in extrapolation.png alone.
 
 With --images, an image file, a volume, the folder of a DICOM series, or a folder of these
 (docs/data.md and docs/volumes.md say which), each gets its samples as label maps in <out>/<name>:
@@ -24,7 +28,7 @@ from absl import flags
 from tqdm import tqdm
 
 import hpunet_jax
-from experiments import checkpoint_flags, preparation_flags, program
+from experiments import checkpoint_flags, data_flags, preparation_flags, program
 from hpunet_jax.buckets import AnyPath, is_bucket, place
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
@@ -37,14 +41,15 @@ from hpunet_jax.inference.whole import TILE, sample_whole
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
 flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(data_flags)
 flags.adopt_module_key_flags(preparation_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Work directory of a training run.")
+flags.DEFINE_alias("checkpoint", "workdir")
 _OUT = flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples.")
 _IMAGES = flags.DEFINE_string(
     "images", None, "Image, volume, DICOM series, or a folder; default: the data set's examples."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace samples of other settings.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.dir.")
 _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.split.")
 _EXAMPLES = flags.DEFINE_list(
     "examples", None, "Numbers of the examples to show; default: four, spread over the split."
@@ -61,6 +66,7 @@ flags.mark_flag_as_required("workdir")
 
 def main(_) -> None:
     model = checkpoint_flags.load(_WORKDIR.value)
+    data_flags.choose_data(model)
     workdir = place(_WORKDIR.value, "--workdir")
     if not (_OUT.value or is_bucket(workdir) or workdir.is_dir()):
         raise ValueError(f"--workdir={workdir} is no folder to write to: say where with --out.")
@@ -141,7 +147,7 @@ def read_examples(config) -> dict[str, np.ndarray]:
     """Image and annotations [B, H, W, ...] of the examples to show."""
     from hpunet_jax.data import pipeline
 
-    builder = pipeline.open_data_set(config, _DATA_DIR.value)
+    builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
     split = _SPLIT.value or config.evaluation.split
     numbers = spread_over(pipeline.num_examples(builder, split), 4)
     if _EXAMPLES.value:

@@ -43,6 +43,7 @@ def result_name(
     numbers: Sequence[int] = (),
     *,
     ema: bool = False,
+    data: str | None = None,
 ) -> str:
     """The name of an evaluation's files, without their suffix.
 
@@ -53,13 +54,18 @@ def result_name(
       weights: the weights' digest, `Model.digest`.
       numbers: numbers of samples by which the model is scored besides.
       ema: whether the weights are the checkpoint's moving average of them.
+      data: the data set, if it is not the one that the model was trained on.
     """
+
     # [:100%] are characters that shells or some file systems treat as their own
-    spelt = "".join(c if c.isalnum() or c in "-." else f"={ord(c):02x}" for c in split)
+    def spelt(text: str, allowed: str = "-.") -> str:
+        return "".join(c if c.isalnum() or c in allowed else f"={ord(c):02x}" for c in text)
+
     of_model = f"weights-{weights}" if step is None else f"step{step}{'_ema' * ema}"
     of_images = f"_first{limit}" if limit else ""
     of_samples = f"_samples{'-'.join(map(str, numbers))}" if numbers else ""
-    return f"evaluation_{spelt}_{of_model}{of_images}{of_samples}"
+    of_data = f"_on-{spelt(data, '-._')}" if data else ""
+    return f"evaluation_{spelt(split)}{of_data}_{of_model}{of_images}{of_samples}"
 
 
 def origin(

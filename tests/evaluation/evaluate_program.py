@@ -49,7 +49,10 @@ def run(*flags: str, cached: bool = False) -> dict:
     protocol, evaluate.evaluate = evaluate.evaluate, counted
     flags_of = evaluate.flags.FLAGS
     flags_of.unparse_flags()
-    for name in ("workdir", "split", "limit", "out", "step", "num_samples"):
+    for name in (
+        *("workdir", "split", "limit", "out", "step", "num_samples", "data_dir"),
+        "config.data.name",
+    ):
         flags_of[name].unparse()
     flags_of(["evaluate", *flags])
     try:
@@ -83,6 +86,11 @@ def main() -> None:
     results["numbers"] = run(own, "--num_samples=3,1,3")
     results["wrong number"] = run(own, "--num_samples=16,many")
     results["no place"] = run(file)
+    config.data.name, config.data.dir = "lidc_phantom", str(folder / "nowhere")
+    write_model(folder / "phantom.npz", params, config)
+    phantom = f"--checkpoint={folder / 'phantom.npz'}", f"--out={folder / 'on_own'}"
+    results["on own data"] = run(*phantom, "--config.data.name=own_data", f"--data_dir={data}")
+    results["on no data"] = run(*phantom, "--config.data.name=own_dat")
     results["shadow"] = run(file, f"--out={folder / 'model.npz'}")
     results["file"] = run(file, f"--out={folder / 'out'}")
     write_data("test", 4, radius=6)

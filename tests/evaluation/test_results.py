@@ -74,6 +74,11 @@ def test_a_model_file_is_evaluated_into_another_folder_or_refused_before(runs):
     assert "give a folder as --out" in runs["no place"]["error"]
     assert "has the model's own name" in runs["shadow"]["error"]
     assert runs["no place"]["computed"] == runs["shadow"]["computed"] == 0
+    assert runs["on own data"]["error"] is None
+    assert all(
+        "evaluation_test_on-own_data_weights-" in name for name in runs["on own data"]["new"]
+    )
+    assert "did you mean 'own_data'" in runs["on no data"]["error"]
     assert runs["file"]["error"] is None
     assert len(runs["file"]["new"]) == 5
     assert all("weights-" in name for name in runs["file"]["new"])
