@@ -11,6 +11,7 @@ compiler's estimates, not measurements.
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -82,7 +83,8 @@ def command(name: str, folder: pathlib.Path) -> list[str]:
     topology, config, *overrides = ROWS[name]
     return [
         *(sys.executable, "-m", "experiments.compile_for_tpu", f"--name={name}"),
-        *(f"--topology={topology}", f"--config=configs/{config}.py", f"--output={folder}"),
+        *(f"--topology={topology}", f"--config=configs/{config}.py"),
+        f"--output={os.path.relpath(folder)}",  # the file keeps its command
         *overrides,
     ]
 

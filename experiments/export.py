@@ -4,7 +4,8 @@
     hpunet export --workdir=runs/demo --out=my_model.zip --format=onnx --size=128,128
 
 The .npz file holds a checkpoint's parameters and config, and is read by `hpunet_jax.load` (or any
-program's --workdir) like the work directory itself; training cannot go on from it. The models in
+program's --workdir) like the work directory itself; training cannot go on from it. Where data and
+earlier weights lay on this machine, it does not say. The models in
 hpunet_jax/pretrained were written so; `hpunet_jax.load("pretrained/<name>")` finds them.
 
 With --format=stablehlo or onnx the network itself leaves Python: two functions, encode and decode,
@@ -17,6 +18,7 @@ from experiments import checkpoint_flags, program
 from hpunet_jax import files
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import write_model
+from hpunet_jax.config import without_places
 from hpunet_jax.inference.portable import FORMATS, export_model, write_portable
 
 flags.adopt_module_key_flags(checkpoint_flags)
@@ -48,6 +50,7 @@ def main(_) -> None:
     if _DTYPE.value != "float32" and _FORMAT.value != "npz":
         raise ValueError("--dtype belongs to --format=npz; stablehlo and onnx are float32.")
     model = checkpoint_flags.load(_WORKDIR.value)
+    model.config = without_places(model.config)
     if _FORMAT.value == "npz":
         calibration = model.calibration.to_arrays() if model.calibration else None
         write_model(out, model.params, model.config, _DTYPE.value, calibration)

@@ -13,7 +13,7 @@ from hpunet_jax.config.files import load_config, load_sweep
 from hpunet_jax.config.parent import Parent, parent_config
 from hpunet_jax.config.reference import FieldDescription, fields_reference
 from hpunet_jax.config.schema import schema
-from hpunet_jax.config.serialization import flatten, from_json, to_json
+from hpunet_jax.config.serialization import flatten, from_json, to_json, without_places
 
 __all__ = [
     "FieldDescription",
@@ -30,4 +30,5 @@ __all__ = [
     "schema",
     "to_json",
     "value_of",
+    "without_places",
 ]

@@ -1,6 +1,7 @@
 """Configs as data: to JSON and back, and as a flat mapping of dotted names."""
 
 import json
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,23 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     if not isinstance(fields, dict):
         raise ValueError("a config must be a JSON object.")
     return ml_collections.ConfigDict(_lists_to_tuples(fields)).lock()
+
+
+def without_places(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """A copy to be given away: it does not say where files lay on the machine that trained.
+
+    The data's folder becomes that of the shipped configs; of what training started from the last
+    part of the path is left.
+    """
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        if "dir" in config.get("data", {}):
+            config.data.dir = "datasets"
+        if "cache_dir" in config.get("data", {}):
+            config.data.cache_dir = ""
+        if config.get("training", {}).get("init_from"):
+            config.training.init_from = pathlib.PurePath(config.training.init_from).name
+    return config
 
 
 def flatten(config: Section, prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 
 import hpunet_jax
 from hpunet_jax.checkpoints import read_model, write_model
+from hpunet_jax.config import to_json, without_places
 from hpunet_jax.inference.shipped import shipped_models
 
 
@@ -13,9 +14,21 @@ def test_every_shipped_model_is_small_loads_by_its_name_and_has_a_whole_card(nam
     shipped = shipped_models()[name]
     assert shipped.file.stat().st_size < 5e6
     assert hpunet_jax.load(f"pretrained/{name}").num_classes >= 2
+    config = read_model(shipped.file)[1]
+    assert without_places(config) == config  # it names no folder of the machine that made it
     assert shipped.card.startswith(f"# {name}: {shipped.title}\n")
     for part in ("Data", "Made by", "Scores", "Limits"):
         assert f"\n**{part}.** " in shipped.card
+
+
+def test_what_is_given_away_names_no_folder_of_the_machine(tiny_config):
+    with tiny_config.unlocked():
+        tiny_config.data.dir = "/home/someone/scans"
+        tiny_config.training.init_from = "/home/someone/runs/first"
+    given = without_places(tiny_config)
+    assert "someone" not in to_json(given)
+    assert given.training.init_from == "first"
+    assert tiny_config.data.dir == "/home/someone/scans"
 
 
 def test_a_model_file_of_half_the_size_has_rounded_weights(tmp_path):
