@@ -26,6 +26,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.objective.name = "elbo"  # without latents it is the cross-entropy
     config.objective.top_k = 1.0
+    config.optimizer.learning_rate.boundaries = (900, 1_200)
+    config.training.steps = 1_500
     config.evaluation.num_samples = 1  # all are the same
     config.evaluation.hamming_threshold = 1
     return config.lock()
