@@ -7,10 +7,12 @@ and the model sees their middle, as large as it was trained on. For each patient
 
     outside   share of samples with more than 10 pixels outside every radiologist's outline
     IoU       of the samples' mean, above one half, with what at least half of the radiologists drew
+    inside    share of the samples that colour a pixel which half of the radiologists drew: the mean
+              over such pixels, and that of the slice where it is greatest
     touching  share of samples with a pixel inside an outline
     empty     share of empty samples, beside the share of empty gradings
 
-The mean IoU is over the slices where half of the radiologists drew something.
+IoU and inside are means over the slices where half of the radiologists drew something.
 """
 
 import argparse
@@ -88,14 +90,22 @@ def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
       The columns of the table, without the number of slices.
     """
     samples, drawn = samples.astype(bool), masks.any(axis=-1)
-    mean = samples.mean(axis=0) > 0.5
+    chances = samples.mean(axis=0)
+    mean = chances > 0.5
     majority = masks.mean(axis=-1) >= 0.5
     some = majority.any(axis=(1, 2))
+    inside = [
+        chance[pixels].mean()
+        for chance, pixels in zip(chances, majority, strict=True)
+        if pixels.any()
+    ]
     both, either = (mean & majority)[some], (mean | majority)[some]
     iou = both.sum(axis=(1, 2)) / either.sum(axis=(1, 2))
     return {
         "outside": float(((samples & ~drawn).sum(axis=(2, 3)) > _OUTSIDE).mean()),
         "iou": float(iou.mean()) if some.any() else float("nan"),
+        "inside": float(np.mean(inside)) if inside else float("nan"),
+        "inside_at_best": float(max(inside)) if inside else float("nan"),
         "touching": float((samples & drawn).any(axis=(2, 3)).mean()),
         "empty": float(1 - samples.any(axis=(2, 3)).mean()),
         "empty_gradings": float(1 - masks.any(axis=(1, 2)).mean()),
@@ -117,7 +127,8 @@ def measure_patients(
 
 def table(figures: Mapping[str, Mapping[str, float]]) -> str:
     """The figures as text."""
-    rows = [["patient", "slices", "outside", "IoU", "touching", "empty", "empty gradings"]]
+    columns = ("outside", "IoU", "inside", "at best", "touching", "empty", "empty gradings")
+    rows = [["patient", "slices", *columns]]
     for patient, values in figures.items():
         slices, *shares = values.values()
         rows.append([patient, str(slices), *(f"{share:.2f}" for share in shares)])
