@@ -6,7 +6,7 @@ are the same.
     hpunet train --config=lidc_unet --workdir=runs/lidc_unet
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
-Expect: docs/results.md has scores in small, by configs/demo.py:lidc_unet.
+Expect: `hpunet table --name=baseline_lidc --scale=demo` puts its scores in small beside the others.
 """
 
 import ml_collections
