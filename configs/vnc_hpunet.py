@@ -7,7 +7,8 @@ The network of configs/demo_neurites.py on sections of a fly's ventral nerve cor
     hpunet train --config=vnc_hpunet --workdir=runs/vnc
     hpunet evaluate --workdir=runs/vnc
 
-Needs: the download, and two CPU cores. Takes and expect: docs/results.md, "Real micrographs".
+Needs: the download, and two CPU cores. Takes: about 13 minutes on one core.
+Expect: reconstruction IoU 0.55, Rand error 0.40 (docs/results.md, "Real micrographs").
 """
 
 import ml_collections
