@@ -2,8 +2,8 @@
 
     hpunet train --config=vnc_spunet --workdir=runs/vnc_spunet
 
-Needs: what configs/vnc_hpunet.py needs. Takes: as long as it. Expect: nothing learnt but how
-    frequent classes are (docs/results.md, "Real micrographs").
+Needs: what configs/vnc_hpunet.py needs. Takes: about eight minutes on two CPU cores.
+Expect: worse than the HPU-Net (docs/results.md, "Real micrographs").
 """
 
 import ml_collections
