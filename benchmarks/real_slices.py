@@ -94,18 +94,14 @@ def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     mean = chances > 0.5
     majority = masks.mean(axis=-1) >= 0.5
     some = majority.any(axis=(1, 2))
-    inside = [
-        chance[pixels].mean()
-        for chance, pixels in zip(chances, majority, strict=True)
-        if pixels.any()
-    ]
+    inside = (chances * majority)[some].sum(axis=(1, 2)) / majority[some].sum(axis=(1, 2))
     both, either = (mean & majority)[some], (mean | majority)[some]
     iou = both.sum(axis=(1, 2)) / either.sum(axis=(1, 2))
     return {
         "outside": float(((samples & ~drawn).sum(axis=(2, 3)) > _OUTSIDE).mean()),
         "iou": float(iou.mean()) if some.any() else float("nan"),
-        "inside": float(np.mean(inside)) if inside else float("nan"),
-        "inside_at_best": float(max(inside)) if inside else float("nan"),
+        "inside": float(inside.mean()) if some.any() else float("nan"),
+        "inside_at_best": float(inside.max()) if some.any() else float("nan"),
         "touching": float((samples & drawn).any(axis=(2, 3)).mean()),
         "empty": float(1 - samples.any(axis=(2, 3)).mean()),
         "empty_gradings": float(1 - masks.any(axis=(1, 2)).mean()),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
+from hpunet_jax.data.instance_features import instance_features
 from hpunet_jax.data.phantoms.neurites_examples import (
     BLOCKS,
     SIZE,
@@ -32,15 +33,7 @@ class NeuritesPhantom(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(SIZE, SIZE, 1), encoding_format="png"),
-                    "instances": tfds.features.Tensor(
-                        shape=(SIZE, SIZE), dtype=np.uint16, encoding="zlib"
-                    ),
-                    "id": tfds.features.Text(),
-                }
-            ),
+            features=instance_features(SIZE),
             disable_shuffling=True,  # the pipeline shuffles; the test split keeps slices together
         )
 

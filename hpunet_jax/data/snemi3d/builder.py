@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
+from hpunet_jax.data.instance_features import instance_features
 from hpunet_jax.data.snemi3d.stacks import (
     PATCH,
     SPLITS,
@@ -41,15 +42,7 @@ class Snemi3d(tfds.core.GeneratorBasedBuilder):
         return self.dataset_info_from_configs(
             description=self.__doc__,
             citation=_CITATION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(PATCH, PATCH, 1), encoding_format="png"),
-                    "instances": tfds.features.Tensor(
-                        shape=(PATCH, PATCH), dtype=np.uint16, encoding="zlib"
-                    ),
-                    "id": tfds.features.Text(),
-                }
-            ),
+            features=instance_features(PATCH),
         )
 
     def _split_generators(

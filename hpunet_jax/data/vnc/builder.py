@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tqdm
 
+from hpunet_jax.data.instance_features import instance_features
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.data.vnc.sections import (
     PATCH,
@@ -43,15 +44,7 @@ class Vnc(tfds.core.GeneratorBasedBuilder):
             citation=_CITATION,
             homepage="https://doi.org/10.6084/m9.figshare.856713",
             license="CC BY-NC-SA 3.0: not for commercial use; cite it.",
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(PATCH, PATCH, 1), encoding_format="png"),
-                    "instances": tfds.features.Tensor(
-                        shape=(PATCH, PATCH), dtype=np.uint16, encoding="zlib"
-                    ),
-                    "id": tfds.features.Text(),
-                }
-            ),
+            features=instance_features(PATCH),
         )
 
     def _split_generators(
