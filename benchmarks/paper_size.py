@@ -34,6 +34,7 @@ from tqdm import tqdm
 from benchmarks.input_pipeline import SOURCES, build, where
 from hpunet_jax.data import pipeline
 from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.evaluation.text_table import markdown
 from hpunet_jax.files import write_aside
 from hpunet_jax.memory import keep_freed_memory
 from hpunet_jax.training import mesh as meshes
@@ -102,19 +103,22 @@ def _peak_bytes() -> int:
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The results as a Markdown table."""
-    lines = [
-        "| task | batch | steps | first step | step | images/s | waiting for data | peak memory "
-        "| whole training |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    rows = [
+        [
+            *("task", "batch", "steps", "first step", "step", "images/s", "waiting for data"),
+            *("peak memory", "whole training"),
+        ]
     ]
     for task, r in results.items():
-        lines.append(
-            f"| {TASKS[task]} | {r['batch_size']} | {r['steps']} | {r['first_step_seconds']:.0f} s "
-            f"| {r['step_seconds']:.2f} s | {r['images_per_second']:.1f} "
-            f"| {r['waiting_share']:.1%} | {r['peak_gib']:.1f} GiB "
-            f"| {r['whole_training_days']:.1f} days |"
+        rows.append(
+            [
+                *(TASKS[task], str(r["batch_size"]), str(r["steps"])),
+                *(f"{r['first_step_seconds']:.0f} s", f"{r['step_seconds']:.2f} s"),
+                *(f"{r['images_per_second']:.1f}", f"{r['waiting_share']:.1%}"),
+                *(f"{r['peak_gib']:.1f} GiB", f"{r['whole_training_days']:.1f} days"),
+            ]
         )
-    return "\n".join(lines)
+    return markdown(rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
