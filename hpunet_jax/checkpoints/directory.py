@@ -5,16 +5,11 @@
 <workdir>/checkpoints/<step>/config      the config as JSON
 <workdir>/checkpoints/<step>/ema         the moving average of the parameters, where there is one
 <workdir>/checkpoints/<step>/validation  the scores of the validation at this step, as JSON
-<workdir>/checkpoints/<step>/digests.json    the digests of all files, written last
-<workdir>/checkpoints/sealed.txt         says that a checkpoint counts only with its digests
 
-In a bucket the same files are objects, see stage.py.
-
-Folders without sealed.txt were begun before there were digests; their checkpoints count without.
+storage.py writes, verifies and reads them.
 """
 
 import math
-import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -26,25 +21,18 @@ from etils import epy
 from jax.experimental import multihost_utils
 
 from hpunet_jax.buckets import AnyPath, place
-from hpunet_jax.checkpoints.digests import DamageError, is_sealed, seal, verify
-from hpunet_jax.checkpoints.stage import Stage
+from hpunet_jax.checkpoints.storage import CheckpointError, Storage
 from hpunet_jax.config import check_config, from_json, to_json
-from hpunet_jax.files import cannot_write, write_aside
 from hpunet_jax.folders import check_no_pattern
 
 with epy.lazy_imports():  # a model file needs none of it
     import orbax.checkpoint as ocp
 
 FOLDER = "checkpoints"
-_SEALED = "sealed.txt"
 _ITEMS = ("params", "training", "config", "ema", "validation")
 
 Step = int | Literal["best"] | None
 """Which checkpoint: of this step, the best by `training.keep_best_by`, or (None) the newest."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged or not the expected one; the message says which."""
 
 
 def read_config(text: str, where: AnyPath) -> ml_collections.ConfigDict:
@@ -76,28 +64,21 @@ class Checkpoints:
             raise ValueError(
                 f"training.keep_checkpoints is {keep}: expected 1 or more, or 0 for all."
             )
-        workdir = place(workdir, "the work directory")
-        self.folder: AnyPath
-        self._stage: Stage | None = None
-        if isinstance(workdir, pathlib.Path):
-            self.folder = self._local = workdir.resolve() / FOLDER
-        else:
-            self.folder = workdir / FOLDER
-            self._stage = Stage(self.folder)
-            self._local = self._stage.folder
+        folder = place(workdir, "the work directory") / FOLDER
+        self._storage = Storage(folder, _ITEMS)
         self._keep = keep
-        self._open: ocp.CheckpointManager | None = None
         self._validations: dict[int, dict[str, float]] = {}
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *exc_info) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
-        if self._stage is not None:
-            self._stage.close()
+        self._storage.close()
+
+    @property
+    def folder(self) -> AnyPath:
+        """The folder that they lie in."""
+        return self._storage.folder
 
     def step(self, step: Step = None) -> int:
         """The number of a checkpoint; raises a `CheckpointError` if there is none such."""
@@ -105,14 +86,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, ascending."""
-        if self._stage is not None:
-            return self._stage.steps()
-        if not self._local.is_dir():
-            return []
-        steps = sorted(self._manager.all_steps())
-        if (self._local / _SEALED).exists():
-            return [step for step in steps if is_sealed(self._place(step))]
-        return steps
+        return self._storage.steps()
 
     def save(
         self,
@@ -140,18 +114,12 @@ class Checkpoints:
           OSError: if the disk is full; the checkpoints before stay.
         """
         check_no_pattern(self.folder.parent, "--workdir")
-        first = jax.process_index() == 0
-        steps = self.steps()
-        if not steps and first:
-            with write_aside(self.folder / _SEALED) as aside:
-                aside.write_text("A checkpoint of this folder counts with its digests.json only.\n")
-        if self._stage is not None:
+        self._storage.begin()
+        if self._storage.in_bucket:
             params, training, ema = whole_on_host((params, training, ema))
-        for incomplete in set(self._manager.all_steps()) - set(steps):
-            self._manager.delete(incomplete)  # its writer was killed
-        if self._stage is not None and not first:
-            self._wait_for_upload(step)
-            return
+            if jax.process_index() != 0:
+                self._storage.end(step)
+                return
         items: dict[str, Any] = {
             "params": ocp.args.StandardSave(params),
             "training": ocp.args.StandardSave(training),
@@ -161,39 +129,10 @@ class Checkpoints:
             items["ema"] = ocp.args.StandardSave(ema)
         if validation is not None:
             items["validation"] = ocp.args.JsonSave(dict(validation))
-        later = self._stage is not None and step <= max(steps, default=-1)
-        if later or not self._save(step, items):
-            raise ValueError(
-                f"{self.folder} holds a checkpoint of a later step than {step}: nothing was saved. "
-                "Use another --workdir."
-            )
+        self._storage.write(step, items)
         self._validations[step] = dict(validation or {})
-        if first:
-            self._seal(step)
-            if self._stage is not None:
-                self._stage.publish(step)
-        all_steps = sorted(self._manager.all_steps()) if self._stage is None else self.steps()
-        old = all_steps[: -self._keep] if self._keep else []
-        if old and config.get("training", {}).get("keep_best_by", ""):
-            best, _ = self.best(config.training.keep_best_by) or (None, None)
-            old = [other for other in old if other != best]
-        for other in old:
-            self._delete(other)
-        self._wait_for_upload(step)
-
-    def _save(self, step: int, items: Mapping[str, Any]) -> bool:
-        try:
-            return self._manager.save(step, args=ocp.args.Composite(**items))
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) or "os_error_code" in str(error):
-                raise cannot_write(self.folder / str(step), error) from error
-            raise
-
-    def _seal(self, step: int) -> None:
-        try:
-            seal(self._local / str(step), step)
-        except OSError as error:
-            raise cannot_write(self.folder / str(step), error) from error
+        self._delete_old(config)
+        self._storage.end(step)
 
     def best(self, score: str) -> tuple[int, float] | None:
         """The checkpoint with the best validation, the earliest of equal ones.
@@ -228,15 +167,15 @@ class Checkpoints:
     def validation(self, step: int) -> dict[str, float]:
         """The scores of the validation at the step of a checkpoint; {} if there was none."""
         if step not in self._validations:  # what was read or saved does not change
-            there = (self._place(self._step(step)) / "validation").is_dir()
-            found = self._restore(step, validation=ocp.args.JsonRestore()) if there else {}
+            there = self._storage.holds(self._step(step), "validation")
+            found = self._storage.read(step, "validation", ocp.args.JsonRestore()) if there else {}
             self._validations[step] = found
         return self._validations[step]
 
     def config(self, step: Step = None) -> ml_collections.ConfigDict:
         """The config that made the checkpoint of `step` (default: the newest)."""
         step = self._step(step)
-        text = self._restore(step, config=ocp.args.JsonRestore())["json"]
+        text = self._storage.read(step, "config", ocp.args.JsonRestore())["json"]
         return read_config(text, self.folder / str(step))
 
     def params(self, like: Any, step: Step = None) -> Any:
@@ -270,23 +209,18 @@ class Checkpoints:
 
     def raw_multiplier(self, step: Step = None) -> np.ndarray | None:
         """GECO's parameter at the step of a checkpoint; None if it was not trained by GECO."""
-        found = self._restore(self._step(step), training=ocp.args.StandardRestore())
+        found = self._storage.read(self._step(step), "training", ocp.args.StandardRestore())
         raw = (found["params"].get("objective") or {}).get("raw_multiplier")
         return None if raw is None else np.asarray(raw)
 
-    @property
-    def _manager(self) -> "ocp.CheckpointManager":
-        if self._open is None:
-            options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False)
-            if self._stage is not None:  # each process has a folder of its own
-                options.create = False
-                options.multiprocessing_options = ocp.options.MultiprocessingOptions(
-                    primary_host=jax.process_index(),
-                    active_processes={jax.process_index()},
-                    barrier_sync_key_prefix=f"stage{jax.process_index()}",
-                )
-            self._open = ocp.CheckpointManager(self._local, item_names=_ITEMS, options=options)
-        return self._open
+    def _delete_old(self, config: ml_collections.ConfigDict) -> None:
+        """Removes the checkpoints beyond those to keep, but for the best."""
+        old = self._storage.written()[: -self._keep] if self._keep else []
+        if old and config.get("training", {}).get("keep_best_by", ""):
+            best, _ = self.best(config.training.keep_best_by) or (None, None)
+            old = [other for other in old if other != best]
+        for other in old:
+            self._storage.delete(other)
 
     def _step(self, step: Step) -> int:
         steps = self.steps()
@@ -322,7 +256,7 @@ class Checkpoints:
     def _restore_like(self, like: Any, step: Step, name: str) -> Any:
         step = self._step(step)
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        restored = self._restore(step, **{name: ocp.args.StandardRestore(target)})
+        restored = self._storage.read(step, name, ocp.args.StandardRestore(target))
         for (path, a), b in zip(
             jax.tree.leaves_with_path(restored), jax.tree.leaves(target), strict=True
         ):
@@ -332,64 +266,6 @@ class Checkpoints:
                     f"{jax.tree_util.keystr(path)} has shape {a.shape} there, but {b.shape} here."
                 )
         return restored
-
-    def _place(self, step: int) -> pathlib.Path:
-        """The local folder of a checkpoint; of one in a bucket, all but its training state."""
-        if self._stage is not None:
-            self._stage.fetch(step)
-        return self._local / str(step)
-
-    def _delete(self, step: int) -> None:
-        if self._stage is None:
-            self._manager.delete(step)
-        else:
-            self._stage.remove(step)
-
-    def _wait_for_upload(self, step: int) -> None:
-        """Makes the processes of a run go on together once process 0 has filled the bucket."""
-        if self._stage is not None:
-            for staged in self._manager.all_steps():
-                self._manager.delete(staged)
-            ocp.multihost.sync_global_processes(f"checkpoint {step} is in the bucket")
-
-    def _restore(self, step: int, **item: Any) -> Any:
-        (name,) = item
-        where, local = self.folder / str(step), self._place(step)
-        if self._stage is not None:
-            self._stage.fetch(step, name)
-            self._manager.reload()
-        try:
-            if is_sealed(local):
-                verify(local, step, [name])
-        except DamageError as error:
-            raise CheckpointError(
-                f"the checkpoint {where} cannot be read: its {name!r} is not what was written "
-                f"({error}). {self._way_out(step)}"
-            ) from error
-        try:
-            return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
-        except PermissionError:
-            raise
-        except MemoryError as error:
-            raise CheckpointError(f"there is too little memory to read {where}.") from error
-        except Exception as error:  # Orbax raises whatever its storage layers raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            if is_sealed(local):  # its files are as they were written
-                hint = "Its files are undamaged: it may be of another config or version."
-            else:
-                hint = f"If its files are damaged: {self._way_out(step)}"
-            raise CheckpointError(
-                f"the checkpoint {where} cannot be read: its {name!r} gives {reason!r}. {hint}"
-            ) from error
-
-    def _way_out(self, step: int) -> str:
-        before = [other for other in self.steps() if other != step]
-        if not before:
-            return "There is no other checkpoint in this folder."
-        return (
-            f"There are others, of the steps {', '.join(map(str, before))}: give "
-            f"--step={before[-1]}, or move this folder away, to go on from there."
-        )
 
 
 def whole_on_host(tree: Any) -> Any:

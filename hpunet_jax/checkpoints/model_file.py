@@ -15,7 +15,8 @@ import ml_collections
 import numpy as np
 
 from hpunet_jax.buckets import AnyPath, place
-from hpunet_jax.checkpoints.directory import CheckpointError, read_config
+from hpunet_jax.checkpoints.directory import read_config
+from hpunet_jax.checkpoints.storage import CheckpointError
 from hpunet_jax.config import to_json
 from hpunet_jax.files import is_file, read_bytes, write_aside
 

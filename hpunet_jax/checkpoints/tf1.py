@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hpunet_jax.checkpoints.directory import CheckpointError
+from hpunet_jax.checkpoints.storage import CheckpointError
 from hpunet_jax.checkpoints.tensor_bundle import read_tensor_bundle
 
 _MULTIPLIER = "snt_lagrange_multiplier/lagrange_multiplier/w"
