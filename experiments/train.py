@@ -23,7 +23,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import process_flags, program
+from experiments import process_flags, program, restart
 from experiments.run_config import with_config_of_run
 from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, parent_config, value_of
@@ -81,7 +81,15 @@ def main(_) -> None:
             limit=value_of(config, "training.validation_images"),
         )
 
-    final = train(config, workdir, batches_from, validation_batches=validation_batches, say=say)
+    with restart.in_this_process():
+        final = train(
+            config,
+            workdir,
+            batches_from,
+            validation_batches=validation_batches,
+            say=say,
+            compiled=restart.if_worth_it,
+        )
     step = int(final.step)
     if jax.process_index() != 0:
         return

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from typing import Any
 
 import jax
 
@@ -43,6 +44,25 @@ def use_cache(folder: str | os.PathLike[str] | None = None) -> str | None:
     jax.config.update("jax_compilation_cache_max_size", _MAX_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return os.fspath(place)
+
+
+def compile_or_load(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, bool]:
+    """Compiles a program, or loads it from the cache.
+
+    Returns:
+      The program, and whether the next start will load what was compiled now.
+    """
+    kept: list[str] = []
+
+    def listen(event: str, **_: Any) -> None:
+        if event == "/jax/compilation_cache/cache_misses":  # recorded as the program is written
+            kept.append(event)
+
+    jax.monitoring.register_event_listener(listen)
+    try:
+        return lowered.compile(), bool(kept)
+    finally:
+        jax.monitoring.unregister_event_listener(listen)
 
 
 def user_folder() -> pathlib.Path:

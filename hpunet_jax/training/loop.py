@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.checkpoints import Checkpoints
+from hpunet_jax.compilation.cache import compile_or_load
 from hpunet_jax.config import value_of
 from hpunet_jax.folders import check_no_pattern, used_alone
 from hpunet_jax.networks import check_unit_interval
@@ -42,6 +43,7 @@ def train(
     *,
     validation_batches: Callable[[], Iterable[Examples]] | None = None,
     say: Callable[[str], object] = logging.info,
+    compiled: Callable[[int], object] = lambda steps_left: None,
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
@@ -60,6 +62,8 @@ def train(
       validation_batches: the examples to validate on, of which the first
         `training.validation_images` are kept; only for `training.validate_every`.
       say: what to do with the sentences about network, step and start that a person wants to see.
+      compiled: called with the number of steps ahead if the step had to be compiled and the next
+        start will load it (`use_cache`). What it raises ends the run before its first step.
 
     Returns:
       The final state; its `step` is lower than `training.steps` after a SIGTERM.
@@ -97,7 +101,7 @@ def train(
         start = int(state.step)
         log = stack.enter_context(MetricsLog(workdir, start)) if first else None
         validation = _validation(config, setup, validation_batches)
-        run = _Run(config, setup, checkpoints, log, validation, preemption, say)
+        run = _Run(config, setup, checkpoints, log, validation, preemption, say, compiled)
         with processes.naming_lost_processes():
             batches = batches_from(start)
             if isinstance(batches, Generator):
@@ -127,6 +131,7 @@ class _Run:
         validation: Validation | None,
         preemption: Preemption,
         say: Callable[[str], object],
+        compiled: Callable[[int], object],
     ):
         self.config = config
         self.setup = setup
@@ -135,6 +140,7 @@ class _Run:
         self.validation = validation
         self.preemption = preemption
         self.say = say
+        self.compiled = compiled
         self.schedule = build_schedule(config.optimizer.learning_rate, config.training.steps)
         self.validate_every = value_of(config, "training.validate_every")
         self.keep_best_by = value_of(config, "training.keep_best_by")
@@ -189,8 +195,10 @@ class _Run:
         begin = time.monotonic()
         arrays = meshes.to_devices(self.setup.mesh, examples)
         self.say("compiling the training step ...")
-        compiled = step.lower(state, arrays).compile()
+        compiled, anew = compile_or_load(step.lower(state, arrays))
         self.say(f"... ready after {time.monotonic() - begin:.1f} s")
+        if anew:
+            self.compiled(self.config.training.steps - int(state.step))
         self.say(step_summary(compiled, self.config))
         shapes = jax.tree.map(jax.typeof, arrays)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet_jax.compilation.cache import OFF, use_cache, user_folder
+from hpunet_jax.compilation.cache import OFF, compile_or_load, use_cache, user_folder
 
 _OPTIONS = (
     "jax_compilation_cache_dir",
@@ -66,3 +66,15 @@ def test_a_home_that_cannot_be_written_to_is_no_error_but_a_folder_that_was_aske
     assert use_cache() is None
     with pytest.raises(ValueError, match="nothing can be kept there"):
         use_cache(tmp_path / "file" / "cache")
+
+
+def test_whether_a_program_was_compiled_or_loaded(tmp_path, without_cache):
+    lowered = jax.jit(lambda x: jnp.cos(x) @ x).lower(np.ones((4, 4), np.float32))
+    use_cache(tmp_path)
+    compiled, anew = compile_or_load(lowered)
+    assert anew
+    jax.clear_caches()
+    loaded, anew = compile_or_load(lowered)
+    assert not anew
+    x = np.full((4, 4), 0.5, np.float32)
+    np.testing.assert_array_equal(loaded(x), compiled(x))
