@@ -33,6 +33,12 @@ WEIGHTS = flags.DEFINE_enum(
 )
 
 
-def load(path: str | os.PathLike[str]) -> hpunet_jax.Model:
-    """The model of a work directory, or of a model file, that the flags choose, on all devices."""
-    return hpunet_jax.load(path, STEP.value, weights=WEIGHTS.value, device="all")
+def load(path: str | os.PathLike[str], step: int | None = None) -> hpunet_jax.Model:
+    """The model of a work directory, or of a model file, that the flags choose, on all devices.
+
+    Args:
+      path: the work directory or file.
+      step: the step that --step means, where it is known already.
+    """
+    chosen = STEP.value if step is None else step
+    return hpunet_jax.load(path, chosen, weights=WEIGHTS.value, device="all")

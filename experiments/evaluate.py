@@ -65,11 +65,12 @@ flags.mark_flag_as_required("workdir")
 def main(_) -> None:
     process_flags.join()
     folder = results_folder()
-    model = checkpoint_flags.load(_WORKDIR.value)
+    step = checkpoint_step()
+    model = checkpoint_flags.load(_WORKDIR.value, step)
     other_data = data_flags.choose_data(model)
     check_config(model.config, sections=("data", "model", "evaluation"))
     check_writable(folder)
-    scores, name = evaluate_model(model, folder, other_data)
+    scores, name = evaluate_model(model, step, folder, other_data)
     if jax.process_index() != 0:
         return
     settings = model.config.evaluation
@@ -90,15 +91,22 @@ def main(_) -> None:
 
 
 def evaluate_model(
-    model: hpunet_jax.Model, folder: AnyPath, other_data: str | None
+    model: hpunet_jax.Model, step: int | None, folder: AnyPath, other_data: str | None
 ) -> tuple[Scores, str]:
-    """The scores of each image, which are also written to the folder, and their files' name."""
+    """The scores of each image, which are also written to the folder, and their files' name.
+
+    Args:
+      model: the model.
+      step: what `checkpoint_step` said before the model was loaded.
+      folder: where the scores go.
+      other_data: what `data_flags.choose_data` gives.
+    """
     from hpunet_jax.data import pipeline
     from hpunet_jax.data.fingerprint import fingerprint
 
     config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
     builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
-    split, step = _SPLIT.value or settings.split, checkpoint_step()
+    split = _SPLIT.value or settings.split
     num_images = pipeline.num_examples(builder, split)
     of_what = origin(
         config,

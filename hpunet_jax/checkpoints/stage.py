@@ -2,8 +2,9 @@
 
 A checkpoint is uploaded after it is whole and has its digests; `digests.json`, which makes it
 count, goes last. When one is removed, it goes first. What a killed writer left therefore has no
-digests, does not count, and is removed or overwritten by the next writer. A checkpoint is
-downloaded into a temporary folder and verified there before it is used.
+digests, does not count, and is removed or overwritten by the next writer. The items of a checkpoint
+that are needed are downloaded into a temporary folder, once, and verified there before they are
+used.
 """
 
 import pathlib
@@ -12,8 +13,6 @@ import tempfile
 from hpunet_jax import buckets
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.checkpoints.digests import NAME
-
-_LATE = "training/"  # by far the largest item, and only needed to go on with the training
 
 
 class Stage:
@@ -41,11 +40,12 @@ class Stage:
         found = (name.split("/") for name in files)
         return sorted(int(n[0]) for n in found if n[0].isdecimal() and n[1:] == [NAME])
 
-    def fetch(self, step: int, item: str | None = None) -> None:
-        """Downloads a checkpoint; its training state only if that is the item which is needed."""
+    def fetch(self, step: int, item: str) -> None:
+        """Downloads an item of a checkpoint, and the files outside of all items."""
         for name in buckets.files_below(self._remote / str(step)):
             here = self.folder / str(step) / name
-            if here.exists() or (name.startswith(_LATE) and item != _LATE.rstrip("/")):
+            first, _, rest = name.partition("/")
+            if here.exists() or (rest and first != item):
                 continue
             here.parent.mkdir(parents=True, exist_ok=True)
             aside = here.with_name(f"{here.name}.part")

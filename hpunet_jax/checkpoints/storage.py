@@ -197,7 +197,7 @@ class Storage:
             raise cannot_write(self.folder / str(step), error) from error
 
     def _place(self, step: int, item: str) -> pathlib.Path:
-        """The local folder of a checkpoint; from a bucket, an item and what else is fetched."""
+        """The local folder of a checkpoint; from a bucket, this item of it is fetched."""
         if self._stage is not None:
             self._stage.fetch(step, item)
         return self._local / str(step)

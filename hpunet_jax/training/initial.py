@@ -106,15 +106,15 @@ def read_source(path: str, step: str = "", weights: str = "trained") -> Source:
             )
         params = load_tf1(where).params
         return Source(f"the official checkpoint {path}", params, read_tf1(where).raw_multiplier)
-    params = load(path, chosen, weights=weights, device="cpu").params
     if not is_folder(where):
+        params = load(path, chosen, weights=weights, device="cpu").params
         return Source(f"the model {path}", params, None)
     with Checkpoints(where) as checkpoints:
         number = checkpoints.step(chosen)
-        averaged = ", the average of its weights" if weights == "ema" else ""
-        return Source(
-            f"{path}, step {number:,}{averaged}", params, checkpoints.raw_multiplier(number)
-        )
+        raw_multiplier = checkpoints.raw_multiplier(number)
+    params = load(path, number, weights=weights, device="cpu").params
+    averaged = ", the average of its weights" if weights == "ema" else ""
+    return Source(f"{path}, step {number:,}{averaged}", params, raw_multiplier)
 
 
 def misfits_of(source: Params, drawn: Params) -> list[tuple[str, str, str]]:
