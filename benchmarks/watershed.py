@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 import hpunet_jax
 from hpunet_jax.data import pipeline
-from hpunet_jax.evaluation.instances import paint
+from hpunet_jax.evaluation.instance_rows import Truth, score_row, scores_of_rows
 from hpunet_jax.evaluation.model import WholeImages
 from hpunet_jax.evaluation.report import results_table
 from hpunet_jax.evaluation.scores import Scores
@@ -32,9 +32,7 @@ from hpunet_jax.files import write_aside
 from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.inference.whole import TILE
 from hpunet_jax.instances import clean_up
-from hpunet_jax.instances.scores import foreground_probability, instance_scores
-from hpunet_jax.metrics.average_precision import join, match
-from hpunet_jax.metrics.iou import iou
+from hpunet_jax.instances.scores import foreground_probability
 from hpunet_jax.metrics.rand_error import adapted_rand_error
 from hpunet_jax.tasks.targets import stochastic_classes
 
@@ -86,26 +84,28 @@ def choose(images: Sequence[Predicted], options: SegmentOptions) -> tuple[float,
 
 
 def score(
-    images: Sequence[Predicted], threshold: float, options: SegmentOptions, num_ids: int, min_region
+    images: Sequence[Predicted],
+    threshold: float,
+    options: SegmentOptions,
+    num_ids: int,
+    min_region: int,
 ) -> Scores:
     """The scores of each image; random labels are drawn anew, from the options' seed."""
     rng = np.random.default_rng(options.seed)
-    ious, errors, detections = [], [], []
-    for foreground, truth in images:
-        found = watershed(foreground, threshold, options)
-        ids = rng.integers(1, num_ids + 1, truth.max() + 1, dtype=np.int32)
-        target = np.where(truth > 0, ids[truth], 0)
-        painted = paint(found, truth, target)
-        ious.append(iou(painted[None], target[None], range(1, num_ids + 1), "nan")[0])
-        errors.append(adapted_rand_error(found, truth))
-        sure = instance_scores(found, foreground)
-        nothing = np.zeros(truth.shape, bool)
-        detections.append(
-            match(found, sure, truth, groups=nothing, void=nothing, min_region=min_region)
+    rows = []
+    for foreground, instances in images:
+        ids = rng.integers(1, num_ids + 1, instances.max() + 1, dtype=np.int32)
+        nothing = np.zeros(instances.shape, bool)
+        row = score_row(
+            watershed(foreground, threshold, options),
+            Truth(instances, groups=nothing, void=nothing),
+            np.where(instances > 0, ids[instances], 0),
+            range(1, num_ids + 1),
+            foreground,
+            min_region=min_region,
         )
-    rows = {"reconstruction_iou": np.array(ious), "rand_error": np.array(errors)}
-    settings = {**dataclasses.asdict(options), "threshold": threshold}
-    return Scores({"watershed": rows}, None, settings, {"watershed": join(detections)})
+        rows.append({"watershed": row})
+    return scores_of_rows(rows, {**dataclasses.asdict(options), "threshold": threshold})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,26 +17,23 @@ has seen the image only, if it is told the label of each object that it found.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import scipy.ndimage
-import scipy.optimize
 import skimage.measure
 import tqdm
 
+from hpunet_jax.evaluation.instance_rows import Row, Truth, score_row, scores_of_rows
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages, seed_word
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.sharing import NUMBER
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.inference.whole import TILE
-from hpunet_jax.instances import clean_up, only_classes, renumber
-from hpunet_jax.instances.scores import foreground_probability, instance_scores
+from hpunet_jax.instances import clean_up, only_classes
+from hpunet_jax.instances.scores import foreground_probability
 from hpunet_jax.labels import NO_TARGET
-from hpunet_jax.metrics.average_precision import Detections, join, match
-from hpunet_jax.metrics.iou import iou
-from hpunet_jax.metrics.rand_error import adapted_rand_error
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.tasks.targets import (
     check_annotations,
@@ -45,23 +42,7 @@ from hpunet_jax.tasks.targets import (
 )
 
 Examples = Mapping[str, np.ndarray]
-Row = dict[str, float | Detections]
-_DETECTIONS = "detections"
 _CROSS = scipy.ndimage.generate_binary_structure(2, 1)
-
-
-class Truth(NamedTuple):
-    """What instances are compared with.
-
-    Attributes:
-      instances: integers [B, H, W], 0 where there is no instance.
-      groups: bool [B, H, W], instances that nobody told apart.
-      void: bool [B, H, W], pixels that are not evaluated.
-    """
-
-    instances: np.ndarray
-    groups: np.ndarray
-    void: np.ndarray
 
 
 def evaluate(
@@ -118,36 +99,7 @@ def evaluate(
     settings = {**dataclasses.asdict(options), **of_images, "num_ids": num_ids}
     if min_region is not None:
         settings["min_region"] = min_region
-    return _joined(images, settings)
-
-
-def paint(instances: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Paints instances with the labels of the objects that they are matched with.
-
-    The matching is one to one and has the greatest sum of IoUs, so that what is split or merged is
-    not made up for by painting.
-
-    Args:
-      instances: integers [H, W], 0 for background.
-      truth: integers [H, W], 0 for no object.
-      labels: integers [H, W], the same all over an object.
-
-    Returns:
-      Of the type of `labels` [H, W]; 0 where there is no instance, or one without an object.
-    """
-    number, thing = renumber(instances).ravel(), renumber(truth).ravel()
-    shape = number.max(initial=0) + 1, thing.max(initial=0) + 1
-    pairs = number.astype(np.int64) * shape[1] + thing
-    shared = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
-    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0) - shared
-    overlap = shared[1:, 1:] / np.maximum(union[1:, 1:], 1)
-    matched, objects = scipy.optimize.linear_sum_assignment(overlap, maximize=True)
-    some = overlap[matched, objects] > 0
-    label_of_object = np.zeros(shape[1], labels.dtype)
-    label_of_object[thing] = labels.ravel()
-    colour = np.zeros(shape[0], labels.dtype)
-    colour[1 + matched[some]] = label_of_object[1 + objects[some]]
-    return colour[number].reshape(labels.shape)
+    return scores_of_rows(images, settings)
 
 
 class _Image(NamedTuple):
@@ -243,36 +195,12 @@ class _Scorer:
         return {"model": instances_from_samples(image.labels, self.classes, options), **cleaned}
 
     def _score_row(self, row: str, instances: np.ndarray, image: _Image) -> Row:
-        target, truth = image.target, image.truth
-        ignored = target == NO_TARGET
-        rebuilt = image.rebuilt
-        if row != "model":  # what lies in ignored pixels does not choose an instance's object
-            rebuilt = paint(np.where(ignored, 0, instances), truth.instances, target)
-        scored = iou(rebuilt[None], target[None], self.classes, "nan", ignored[None])
-        values: Row = {
-            "reconstruction_iou": float(scored[0]),
-            "rand_error": adapted_rand_error(instances, truth.instances),
-        }
-        if self.min_region is not None:
-            sure = image.foreground_of_first if row == "sample_components" else image.foreground
-            values[_DETECTIONS] = match(
-                instances,
-                instance_scores(instances, sure),
-                truth.instances,
-                groups=truth.groups,
-                void=truth.void,
-                min_region=self.min_region,
-            )
-        return values
-
-
-def _joined(images: list[dict[str, Row]], settings: Mapping[str, Any]) -> Scores:
-    """The scores of all images."""
-    rows: dict[str, dict[str, np.ndarray]] = {}
-    detections = {}
-    for row, metrics in images[0].items():
-        of_row = {metric: [image[row][metric] for image in images] for metric in metrics}
-        if _DETECTIONS in of_row:
-            detections[row] = join(of_row.pop(_DETECTIONS))
-        rows[row] = {metric: np.array(values) for metric, values in of_row.items()}
-    return Scores(rows, None, settings, detections)
+        return score_row(
+            instances,
+            image.truth,
+            image.target,
+            self.classes,
+            image.foreground_of_first if row == "sample_components" else image.foreground,
+            rebuilt=image.rebuilt if row == "model" else None,
+            min_region=self.min_region,
+        )

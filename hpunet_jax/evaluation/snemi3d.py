@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hpunet_jax.evaluation import instances
-from hpunet_jax.evaluation.instances import Examples, SegmentOptions, Truth
+from hpunet_jax.evaluation.instance_rows import Truth
+from hpunet_jax.evaluation.instances import Examples, SegmentOptions
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.whole import TILE

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.evaluation import cityscapes, protocols, snemi3d
-from hpunet_jax.evaluation.instances import paint
+from hpunet_jax.evaluation.instance_rows import paint
 from hpunet_jax.evaluation.scores import load_scores
 from hpunet_jax.inference import Model
 from hpunet_jax.inference.segment import SegmentOptions
