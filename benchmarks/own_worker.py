@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hpunet_jax.memory import keep_freed_memory
+from hpunet_jax.memory import keep_freed_memory, peak_memory
 from hpunet_jax.xla_flags import set_xla_flags
 
 WORK = ("step", "sample", "samples", "passes")  # passes: each sample by itself, image and all
@@ -60,10 +60,9 @@ def main() -> None:
             jax.block_until_ready(work())
             seconds.append(time.perf_counter() - start)
         after = resource.getrusage(resource.RUSAGE_SELF)
-        statistics = jax.devices()[0].memory_stats() or {}
         answer = {
             "seconds": seconds,
-            "peak_bytes": statistics.get("peak_bytes_in_use", 1024 * after.ru_maxrss),
+            "peak_bytes": peak_memory(),
             "page_faults": after.ru_minflt - before.ru_minflt,
             "waits": after.ru_nvcsw - before.ru_nvcsw,
         }

@@ -20,7 +20,6 @@ import importlib
 import json
 import math
 import pathlib
-import resource
 import statistics
 import tempfile
 import time
@@ -36,7 +35,7 @@ from hpunet_jax.data import pipeline
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.evaluation.text_table import markdown
 from hpunet_jax.files import write_aside
-from hpunet_jax.memory import keep_freed_memory
+from hpunet_jax.memory import keep_freed_memory, peak_memory
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training.setup import set_up
 from hpunet_jax.xla_flags import set_xla_flags
@@ -86,19 +85,11 @@ def measure(
         "step_seconds": step,
         "images_per_second": config.training.batch_size / step,
         "waiting_share": statistics.median(waits[1:]) / step,  # for a batch, nothing is prefetched
-        "peak_gib": _peak_bytes() / 2**30,
+        "peak_gib": peak_memory() / 2**30,
         "whole_training_days": step * config.training.steps / _DAY,
         "loss_first": rows[0]["loss"],
         "loss_last": rows[-1]["loss"],
     }, rows
-
-
-def _peak_bytes() -> int:
-    """The most memory used so far: of the device, on CPUs of the process."""
-    memory = jax.local_devices()[0].memory_stats()
-    if memory and "peak_bytes_in_use" in memory:
-        return memory["peak_bytes_in_use"]
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:

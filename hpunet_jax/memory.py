@@ -1,7 +1,8 @@
-"""Memory: how the C library treats what a step gives back on CPUs; how much a device has."""
+"""Memory: how the C library treats what a step gives back on CPUs; what a device has and took."""
 
 import ctypes
 import os
+import resource
 
 import jax
 
@@ -27,6 +28,12 @@ def device_memory() -> int:
     """Bytes of memory of a device; of the computer where that is the device."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory() -> int:
+    """Most bytes of a device's memory in use so far; of this process's, where it does not say."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def out_of_memory(error: BaseException) -> str | None:
