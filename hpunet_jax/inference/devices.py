@@ -61,6 +61,11 @@ def numbers(step: jax.Array, num_images: int, times: int) -> jax.Array:
     return step * times + jnp.tile(jnp.arange(times), num_images)
 
 
+def added(sums: jax.Array, num_images: int) -> jax.Array:
+    """The sums of images [B, ...], of those of their copies [B * times, ...]."""
+    return sums.reshape(num_images, -1, *sums.shape[1:]).sum(axis=1)
+
+
 def in_order(samples: jax.Array, times: int) -> jax.Array:
     """Samples of copies [steps, B * times, ...] as samples of images [steps * times, B, ...]."""
     steps, images = samples.shape[0], samples.shape[1] // times

@@ -4,14 +4,13 @@ import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from hpunet_jax.inference import devices
 from hpunet_jax.inference.inputs import as_unit_images
 from hpunet_jax.inference.model import Model
-from hpunet_jax.inference.programs import over_samples
+from hpunet_jax.inference.summing import drawn_noise, mean_over_samples
 from hpunet_jax.networks import check_image_shape
 
 
@@ -65,17 +64,5 @@ def draw_with_marginal(
 
 @functools.partial(jax.jit, static_argnums=(0, 5, 6))
 def _draw(network, params, images, seed, image_ids, num_samples, mesh):
-    def fold(sums, logits, numbers):
-        total, first = sums
-        number = numbers[:, None, None, None]
-        probabilities = jax.nn.softmax(logits)
-        first = jnp.where(number == 0, probabilities, first)
-        return total + jnp.where(number < num_samples, probabilities, 0), first
-
-    def empty(count):
-        return (jnp.zeros((count, *images.shape[1:3], network.num_classes)),) * 2
-
-    labels, (total, first) = over_samples(
-        network, params, images, seed, image_ids, num_samples, mesh, fold, empty
-    )
-    return labels, total / num_samples, first
+    noise = drawn_noise(seed, image_ids)
+    return mean_over_samples(network, params, images, noise, num_samples, mesh)

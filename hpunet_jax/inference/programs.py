@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from hpunet_jax.inference import devices
 from hpunet_jax.networks import Gaussian, Network
@@ -165,53 +164,6 @@ def posteriors(
 ) -> tuple[Gaussian, ...]:
     """The posterior of each scale, as `priors`."""
     return program(_posteriors, network, images.shape)(params, images, labels, tuple(latents))
-
-
-def over_samples(
-    network: Network,
-    params: Any,
-    images: jax.Array,
-    seed: jax.Array,
-    image_ids: jax.Array,
-    num_samples: int,
-    mesh: Mesh | None,
-    fold: Callable[[Any, jax.Array, jax.Array], Any],
-    empty: Callable[[int], Any],
-) -> tuple[jax.Array, Any]:
-    """Labels of samples and what is summed up over them, one after the other; inside of programs.
-
-    Args:
-      network: the network.
-      params: its parameters.
-      images: float32 [B, H, W, channels].
-      seed: the seed.
-      image_ids: int32 [B].
-      num_samples: number of samples N.
-      mesh: the devices to split images or samples over; None: one device.
-      fold: (sums, logits [K, H, W, C], the samples' numbers [K]) -> sums; what has the number N or
-        a higher one does not count.
-      empty: K -> the sums [K, ...] of no samples; K is a multiple of B.
-
-    Returns:
-      Labels [N, B, H, W], and the sums [B, ...].
-    """
-    num_images, times = len(images), devices.copies(mesh, len(images))
-    features = network.encode(params, images)
-    features, ids = devices.repeat(mesh, (features, image_ids), times)
-
-    def one(sums: Any, step: jax.Array) -> tuple[Any, jax.Array]:
-        numbers = devices.numbers(step, num_images, times)
-        logits = network.sample(params, features, sample_keys(seed, numbers, ids)).logits
-        return fold(sums, logits, numbers), most_probable(logits)
-
-    steps = jnp.arange(-(-num_samples // times))
-    sums, labels = jax.lax.scan(one, empty(num_images * times), steps)
-
-    def join(of_copies: jax.Array) -> jax.Array:
-        return of_copies.reshape(num_images, times, *of_copies.shape[1:]).sum(axis=1)
-
-    sums = sums if times == 1 else jax.tree.map(join, sums)
-    return devices.in_order(labels, times)[:num_samples], sums
 
 
 def to_numpy(arrays: _T) -> _T:

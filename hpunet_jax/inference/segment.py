@@ -17,7 +17,7 @@ from hpunet_jax.inference import devices
 from hpunet_jax.inference.inputs import as_unit_images
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
-from hpunet_jax.inference.programs import over_samples
+from hpunet_jax.inference.summing import drawn_noise, like, over_samples
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape
@@ -237,11 +237,11 @@ def _labels_and_foreground(network, params, images, seed, *, num_samples, classe
 
     def fold(total, logits, numbers):
         foreground = jax.nn.softmax(logits)[..., classes.start : classes.stop].sum(axis=-1)
-        return total + jnp.where(numbers[:, None, None] < num_samples, foreground, 0)
+        return total + jnp.where(like(numbers < num_samples, total), foreground, 0)
 
-    def empty(count):
-        return jnp.zeros((count, *images.shape[1:3]))
+    def empty(shape):
+        return jnp.zeros(shape[:-1])
 
-    ids = jnp.arange(len(images))
-    labels, total = over_samples(network, params, images, seed, ids, num_samples, mesh, fold, empty)
-    return labels, total / num_samples
+    noise = drawn_noise(seed, jnp.arange(len(images)))
+    labels, total = over_samples(network, params, images, noise, num_samples, mesh, fold, empty)
+    return labels, devices.added(total, len(images)) / num_samples

@@ -22,6 +22,7 @@ from hpunet_jax.inference.inputs import as_unit_images, mean_flags
 from hpunet_jax.inference.marginal import Drawn
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to
+from hpunet_jax.inference.summing import given_noise, like, mean_over_samples, over_samples
 from hpunet_jax.networks import Network, check_image_shape
 
 TILE = (1024, 1024)
@@ -329,65 +330,29 @@ def _normal(network, num_samples, grids, seed, image_ids):
 
 
 def _draw(network, num_samples, mesh, params, image, noise):
-    def fold(sums, probabilities, number):
-        total, first = sums
-        counts = _like(number < num_samples, total)
-        first = jnp.where(_like(number == 0, first), probabilities, first)
-        return total + jnp.where(counts, probabilities, 0), first
-
-    labels, sums = _over_samples(network, num_samples, mesh, params, image, noise, fold)
-    total, first = (of_devices.sum(axis=0, keepdims=True) for of_devices in sums)
-    return labels, total / num_samples, first
+    return mean_over_samples(network, params, image, given_noise(noise), num_samples, mesh)
 
 
 def _draw_moments(network, num_samples, mesh, params, image, noise):
-    def fold(sums, probabilities, number):
+    def fold(sums, logits, numbers):
         mean, squares = sums  # Welford's mean and sum of squared deviations, which do not cancel
-        counts = _like(number < num_samples, mean)
+        counts, probabilities = like(numbers < num_samples, mean), jax.nn.softmax(logits)
         off = jnp.where(counts, probabilities - mean, 0)
-        mean = mean + off / _like(number // times + 1, mean)
+        mean = mean + off / like(numbers // times + 1, mean)
         return mean, squares + off * (probabilities - mean)
 
-    times = devices.copies(mesh, 1)
-    labels, (mean, squares) = _over_samples(network, num_samples, mesh, params, image, noise, fold)
+    def empty(shape):
+        return jnp.zeros(shape), jnp.zeros(shape)
+
+    times, noise = devices.copies(mesh, 1), given_noise(noise)
+    labels, sums = over_samples(network, params, image, noise, num_samples, mesh, fold, empty)
+    mean, squares = sums
     if times > 1:  # Chan et al.: the moments of all from those of the parts
-        samples = _like((num_samples - jnp.arange(times) + times - 1) // times, mean)
+        samples = like((num_samples - jnp.arange(times) + times - 1) // times, mean)
         of_parts = mean
-        mean = (samples * of_parts).sum(axis=0, keepdims=True) / num_samples
-        squares = (squares + samples * (of_parts - mean) ** 2).sum(axis=0, keepdims=True)
+        mean = devices.added(samples * of_parts, 1) / num_samples
+        squares = devices.added(squares + samples * (of_parts - mean) ** 2, 1)
     return labels, mean, jnp.sqrt(squares / num_samples)
-
-
-def _over_samples(network, num_samples, mesh, params, image, noise, fold):
-    """Labels [N, 1, H, W], and two maps [times, H, W, C] that `fold` sums up over samples.
-
-    The samples are split over the devices, each of which has a copy of the image: the sums of
-    several devices are apart.
-    """
-    times = devices.copies(mesh, 1)
-    features = devices.repeat(mesh, network.encode(params, image), times)
-    steps = -(-num_samples // times)
-    missing = steps * times - num_samples  # what fills the last step does not count
-
-    def in_steps(field):
-        filled = jnp.concatenate([field, field[-1:].repeat(missing, axis=0)]) if missing else field
-        return filled.reshape(steps, times, *field.shape[2:])
-
-    def one(sums, step):
-        index, of_step = step
-        logits = network.sample(params, features, None, noise=of_step).logits
-        number = devices.numbers(index, 1, times)
-        return fold(sums, jax.nn.softmax(logits), number), programs.most_probable(logits)
-
-    empty = jnp.zeros((times, *image.shape[1:3], network.num_classes))
-    each = jnp.arange(steps), jax.tree.map(in_steps, noise)
-    sums, labels = jax.lax.scan(one, (empty, empty), each)
-    return devices.in_order(labels, times)[:num_samples], sums
-
-
-def _like(numbers: jax.Array, maps: jax.Array) -> jax.Array:
-    """Numbers [times], to be used with maps [times, H, W, C]."""
-    return numbers.reshape(-1, *[1] * (maps.ndim - 1))
 
 
 def _reconstruct(network, params, image, labels):
