@@ -30,7 +30,7 @@ from hpunet_jax.evaluation.report import results_table
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.files import write_aside
 from hpunet_jax.inference.segment import SegmentOptions
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.instances import clean_up
 from hpunet_jax.instances.scores import foreground_probability
 from hpunet_jax.metrics.rand_error import adapted_rand_error

@@ -36,8 +36,9 @@ from hpunet_jax.figures.model import model_figures, scale_choices
 from hpunet_jax.figures.scales import scales_figure
 from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.sample_files import finished_samples, write_samples
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.inference.volumes import read_for
-from hpunet_jax.inference.whole import TILE, sample_whole
+from hpunet_jax.inference.whole import sample_whole
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
 flags.adopt_module_key_flags(checkpoint_flags)

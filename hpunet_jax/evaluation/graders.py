@@ -30,7 +30,7 @@ from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.sharing import NUMBER
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.calibration import Levels
 from hpunet_jax.metrics.gradings import GradedScores, Gradings, Metrics

@@ -30,7 +30,7 @@ from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeIma
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.sharing import NUMBER
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.instances import clean_up, only_classes
 from hpunet_jax.instances.scores import foreground_probability
 from hpunet_jax.labels import NO_TARGET

@@ -30,7 +30,7 @@ from hpunet_jax.evaluation.graders import Examples
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.inference.segment import SegmentOptions
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.metrics.average_precision import MIN_REGION
 
 PROTOCOLS = ("graders", "instances", "snemi3d", "cityscapes")

@@ -15,7 +15,7 @@ from hpunet_jax.evaluation.instance_rows import Truth
 from hpunet_jax.evaluation.instances import Examples, SegmentOptions
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 
 OPTIONS = SegmentOptions(num_samples=16, threshold=16, no_neighbour="keep")
 """How the paper turns samples into instances."""

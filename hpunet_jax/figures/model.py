@@ -15,7 +15,7 @@ from hpunet_jax.figures.scales import scales_figure
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
-from hpunet_jax.inference.whole import TILE
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.tasks.extrapolation import hide

@@ -9,8 +9,8 @@ from hpunet_jax.buckets import AnyPath
 from hpunet_jax.files import exists
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.outputs import Parts, check_free, finish, finished, unfinished
+from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.inference.volumes import sample_slice
-from hpunet_jax.inference.whole import TILE
 from hpunet_jax.io import Slices, Volume, result_suffix, write_labels, write_volume
 
 RECORD, PICTURE = "samples.json", "scales.png"

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Integer
 
 from hpunet_jax.inference.model import Model
-from hpunet_jax.inference.whole import TILE, Samples, sample_whole
+from hpunet_jax.inference.tiles import TILE
+from hpunet_jax.inference.whole import Samples, sample_whole
 from hpunet_jax.io import (
     Preparation,
     Slices,

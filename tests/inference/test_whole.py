@@ -7,7 +7,8 @@ import pytest
 
 from hpunet_jax.evaluation import graders
 from hpunet_jax.inference import Model
-from hpunet_jax.inference.whole import draw_whole, plan_tiles, reconstruct_whole
+from hpunet_jax.inference.tiles import plan_tiles
+from hpunet_jax.inference.whole import draw_whole, reconstruct_whole
 from hpunet_jax.networks import build_network
 
 REACH = 24  # pixels beyond which a pixel of the image cannot change a pixel of the result
