@@ -10,7 +10,8 @@ goes on from its newest checkpoint, one whose last step is evaluated is finished
 finished runs, the paper's numbers beside ours, is printed and written to <workdir>/<name>.txt, .md
 and .json.
 
---scale=demo makes the configs small, on the embedded data. --override=training.steps=1000 changes a
+--scale=demo makes the configs small, on the embedded data; --scale=demo_tight is another way to
+make those of LIDC-IDRI small (configs/demo_tight.py). --override=training.steps=1000 changes a
 field of every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does
 these runs alone: the others can be done elsewhere, with the same workdir or one to be copied into
 it, since a run writes nothing but its own folder. Machines that see one workdir can be given the
@@ -31,7 +32,7 @@ from hpunet_jax.reproduction.tables import markdown_table, merge, text_table
 _NAME = flags.DEFINE_list("name", None, f"The tables: {', '.join(TABLES)}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of all runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 10, "Runs of each row.", lower_bound=1)
-_SCALE = flags.DEFINE_enum("scale", runs.PAPER, [runs.PAPER, runs.DEMO], "Size of the configs.")
+_SCALE = flags.DEFINE_enum("scale", runs.PAPER, runs.SCALES, "Size of the configs.")
 _ONLY = flags.DEFINE_list("only", [], "Do only these runs: seed3, lidc_spunet, lidc_spunet/seed3.")
 _TRAIN = flags.DEFINE_bool("train", True, "--notrain only merges what is finished.")
 _OVERRIDE = flags.DEFINE_multi_string("override", [], "Config field, as training.steps=1000.")

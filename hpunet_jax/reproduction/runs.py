@@ -18,7 +18,7 @@ from hpunet_jax.evaluation.scores import Scores, load_scores
 from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
-PAPER, DEMO = "paper", "demo"
+PAPER, DEMO, DEMO_TIGHT = SCALES = ("paper", "demo", "demo_tight")
 CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints
 
 
@@ -70,12 +70,19 @@ def jobs_of(tables: Sequence[Table], num_seeds: int, only: Sequence[str] = ()) -
 
 
 def config_file(config: str, scale: str) -> str:
-    """What to give as --config: the paper's config, or the same made small on embedded data."""
+    """What to give as --config.
+
+    Args:
+      config: the module in `configs`.
+      scale: of `SCALES`, "paper" for that config, "demo" for the same made small on embedded data,
+        "demo_tight" for LIDC-IDRI made small in another way (configs/demo_tight.py).
+    """
     demos = (t.demo for t in TABLES.values() if any(row.config == config for row in t.rows))
     demo = next(demos)
     if scale == PAPER or demo is None:
         return f"configs/{config}.py"
-    return f"{demo}:{config}"
+    tight = scale == DEMO_TIGHT and demo == "configs/demo.py"
+    return f"{'configs/demo_tight.py' if tight else demo}:{config}"
 
 
 class Run(NamedTuple):
