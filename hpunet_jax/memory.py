@@ -2,9 +2,16 @@
 
 import ctypes
 import os
+import pathlib
 import resource
 
 import jax
+
+# Of Linux's control groups, by which containers are limited: version 2, version 1.
+_CONTAINER_LIMITS = (
+    pathlib.Path("/sys/fs/cgroup/memory.max"),
+    pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 def keep_freed_memory() -> None:
@@ -25,9 +32,13 @@ def keep_freed_memory() -> None:
 
 
 def device_memory() -> int:
-    """Bytes of memory of a device; of the computer where that is the device."""
+    """Bytes of memory of a device; of the computer, or its container, where that is the device."""
     stats = jax.local_devices()[0].memory_stats() or {}
-    return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"]
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [path.read_text().strip() for path in _CONTAINER_LIMITS if path.is_file()]
+    return min([physical, *(int(limit) for limit in limits if limit.isdecimal())])  # or "max"
 
 
 def peak_memory() -> int:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.compilation.cache import compile_or_load
+from hpunet_jax.compilation.memory_check import bytes_of, check_fits, least_bytes
 from hpunet_jax.config import value_of
 from hpunet_jax.folders import check_no_pattern, used_alone
 from hpunet_jax.networks import check_unit_interval
@@ -195,7 +196,11 @@ class _Run:
         begin = time.monotonic()
         arrays = meshes.to_devices(self.setup.mesh, examples)
         self.say("compiling the training step ...")
-        compiled, anew = compile_or_load(step.lower(state, arrays))
+        traced = step.trace(state, arrays)
+        mesh, batch_size = self.setup.mesh, self.config.training.batch_size
+        check_fits(least_bytes(traced) // mesh.size, mesh, batch_size)
+        compiled, anew = compile_or_load(traced.lower())
+        check_fits(bytes_of(compiled), mesh, batch_size)
         self.say(f"... ready after {time.monotonic() - begin:.1f} s")
         if anew:
             self.compiled(self.config.training.steps - int(state.step))
