@@ -10,12 +10,12 @@ goes on from its newest checkpoint, one whose last step is evaluated is finished
 finished runs, the paper's numbers beside ours, is printed and written to <workdir>/<name>.txt, .md
 and .json.
 
---scale=demo makes the configs small, on the embedded data; --scale=demo_tight is another way to
-make those of LIDC-IDRI small (configs/demo_tight.py). --override=training.steps=1000 changes a
-field of every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does
-these runs alone: the others can be done elsewhere, with the same workdir or one to be copied into
-it, since a run writes nothing but its own folder. Machines that see one workdir can be given the
-same command: each run is taken by one of them.
+--scale=demo makes the configs small, on the embedded data; --scale=long does so with more steps for
+those of LIDC-IDRI (configs/lidc_phantom_long.py). --override=training.steps=1000 changes a field of
+every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does these
+runs alone: the others can be done elsewhere, with the same workdir or one to be copied into it,
+since a run writes nothing but its own folder. Machines that see one workdir can be given the same
+command: each run is taken by one of them.
 """
 
 import json

@@ -18,7 +18,7 @@ from hpunet_jax.evaluation.scores import Scores, load_scores
 from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
-PAPER, DEMO, DEMO_TIGHT = SCALES = ("paper", "demo", "demo_tight")
+PAPER, DEMO, LONG = SCALES = ("paper", "demo", "long")
 CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints
 
 
@@ -75,14 +75,14 @@ def config_file(config: str, scale: str) -> str:
     Args:
       config: the module in `configs`.
       scale: of `SCALES`, "paper" for that config, "demo" for the same made small on embedded data,
-        "demo_tight" for LIDC-IDRI made small in another way (configs/demo_tight.py).
+        "long" for those of LIDC-IDRI made as small, with more steps (configs/lidc_phantom_long.py).
     """
     demos = (t.demo for t in TABLES.values() if any(row.config == config for row in t.rows))
     demo = next(demos)
     if scale == PAPER or demo is None:
         return f"configs/{config}.py"
-    tight = scale == DEMO_TIGHT and demo == "configs/demo.py"
-    return f"{'configs/demo_tight.py' if tight else demo}:{config}"
+    long = scale == LONG and demo == "configs/demo.py"
+    return f"{'configs/lidc_phantom_long.py' if long else demo}:{config}"
 
 
 class Run(NamedTuple):

@@ -18,7 +18,7 @@ from hpunet_jax.networks import build_network, check_image_shape
 from hpunet_jax.reproduction.paper_tables import TABLES
 from hpunet_jax.reproduction.runs import (
     DEMO,
-    DEMO_TIGHT,
+    LONG,
     PAPER,
     Job,
     Run,
@@ -206,8 +206,8 @@ def test_the_runs_of_a_table_can_be_handed_out_one_by_one():
     assert len(together) == 2 + 3  # the HPU-Net is in both tables
     assert config_file("lidc_spunet", PAPER) == "configs/lidc_spunet.py"
     assert config_file("lidc_spunet", DEMO) == "configs/demo.py:lidc_spunet"
-    assert config_file("lidc_spunet", DEMO_TIGHT) == "configs/demo_tight.py:lidc_spunet"
-    assert config_file("vnc_spunet", DEMO_TIGHT) == "configs/vnc_spunet.py"
+    assert config_file("lidc_spunet", LONG) == "configs/lidc_phantom_long.py:lidc_spunet"
+    assert config_file("vnc_spunet", LONG) == "configs/vnc_spunet.py"
     assert config_file("snemi3d_hpunet", DEMO) == "configs/demo_neurites.py:snemi3d_hpunet"
 
 
