@@ -12,7 +12,7 @@ from typing import Any, no_type_check
 
 import numpy as np
 
-from hpunet_jax.fields import Number, Section, fields_of, ranged
+from hpunet_jax.fields import Number, Section, checked_fields, ranged
 
 GREATEST_SIDE = 16_384
 """Greatest height and width of a crop, in pixels."""
@@ -60,7 +60,7 @@ class Augmentation:
     hue: Number = ranged(0.0, low=0, high=180)
 
     def __post_init__(self):
-        for name, field in fields_of(Augmentation).items():
+        for name, field in checked_fields(Augmentation).items():
             value = getattr(self, name)
             field.check("data.crop" if name == "crop" else f"data.augmentation.{name}", value)
             if field.length:

@@ -1,6 +1,7 @@
 """The networks of the paper as pure functions, built from a config's `model` section."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from hpunet_jax.fields import Section
@@ -76,4 +77,10 @@ def build_network(
             f"unknown field model.{unknown[0]} for the network {name!r}; it knows "
             f"{', '.join(sorted(known))}."
         )
-    return build(config_class(**fields).on(platform), constrain)
+    return _built(build, config_class(**fields).on(platform), constrain)
+
+
+@functools.lru_cache(maxsize=32)
+def _built(build: Any, config: NetworkConfig, constrain: Constrain) -> Network:
+    """A network as it was built before: what is compiled for it is found again."""
+    return build(config, constrain)
