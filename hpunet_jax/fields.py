@@ -34,7 +34,7 @@ class _Required:
 
 REQUIRED = _Required()
 
-_NOUNS = {
+_NOUNS: dict[type, tuple[str, str]] = {
     int: ("an integer", "integers"),
     float: ("a number", "numbers"),
     bool: ("True or False", "bools"),
@@ -219,7 +219,12 @@ def fields_of(
       cls: the dataclass. Annotations are those of single values, tuples, or a union of both:
         `int`, `tuple[int, ...]`, `float | tuple[float, float]`.
       limits: arguments of `Field`, for fields that are not `ranged`.
+
+    Raises:
+      TypeError: if it is no dataclass.
     """
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} is no dataclass.")
     meanings: dict[str, str] = {}
     annotations: dict[str, Any] = {}
     for base in reversed(cls.__mro__):

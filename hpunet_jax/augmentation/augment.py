@@ -5,6 +5,7 @@ from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from hpunet_jax.augmentation import warp
@@ -103,5 +104,6 @@ def random_coordinates(
     shift = jnp.round(within(keys[5], a.translate))  # whole pixels do not blur
     displacement = jnp.zeros((2, *a.crop))
     if a.elastic:
-        displacement = elastic_displacement(keys[6], a.crop, a.elastic_points, a.elastic)
+        down, across = np.broadcast_to(a.elastic_points, 2).tolist()
+        displacement = elastic_displacement(keys[6], a.crop, (down, across), a.elastic)
     return warp.source_coordinates(matrix, shift, displacement, source)

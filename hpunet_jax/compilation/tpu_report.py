@@ -122,11 +122,16 @@ def report(
       A mapping for a JSON file: memory in GiB; what is computed and moved, in all, by level of the
       network and by kind of operation; collectives by kind; and one by one the all-gathers of
       activations: of all shapes but those in `updates`.
+
+    Raises:
+      ValueError: if the compiler does not say what its programs need.
     """
     generation, _, shape = topology.partition(":")
     chips_per_device = math.prod(map(int, shape.split("x"))) / num_devices
-    memory, xla = compiled.memory_analysis(), compiled.cost_analysis()
-    program = parse(compiled.as_text())
+    memory, xla, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+    if memory is None or xla is None or text is None:
+        raise ValueError(f"the compiler for {topology} does not say what its programs need.")
+    program = parse(text)
     found = list(collectives(program))
     by_kind = collections.defaultdict(lambda: {"count": 0, "mib": 0.0})
     for collective in found:

@@ -38,7 +38,8 @@ from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.tasks.crop import centre_crop
 
 Examples = Mapping[str, np.ndarray]
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 def evaluate(
@@ -287,7 +288,7 @@ def _read(
         )
     images, masks = batch["image"], batch["masks"]
     if crop:
-        images, masks = centre_crop(images, crop), centre_crop(masks, crop)
+        images, masks = (np.asarray(centre_crop(maps, crop)) for maps in (images, masks))
     wrong = (masks >= num_classes) & (masks != IGNORED)
     if wrong.any():
         image = first + int(np.argwhere(wrong)[0, 0])

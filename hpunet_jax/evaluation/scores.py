@@ -67,7 +67,7 @@ class Scores:
         if self.detections:
             return np.ones(self.num_images, bool)
         values = [values for metrics in self.rows.values() for values in metrics.values()]
-        return ~np.isnan(values).all(axis=0)
+        return np.asarray(~np.isnan(values).all(axis=0))
 
     def check_scored(self) -> None:
         """Raises a `ValueError` if no image has any score."""
@@ -86,7 +86,7 @@ class Scores:
         Its arrays are `<row>/<metric>`, `<row>/<metric>/class_<c>`, `model/<metric>/samples_<n>`,
         `<row>/detections.<field>`, `<row>/levels.<field>` and `subset_b`; `settings` is JSON.
         """
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{row}/{metric}": values
             for row, metrics in self.rows.items()
             for metric, values in metrics.items()
@@ -199,7 +199,7 @@ def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0)
             "one data set, with the same crop."
         )
 
-    def estimates(of_runs: list[Mapping], chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+    def estimates(of_runs: Sequence[Mapping], chosen: np.ndarray) -> dict[str, dict[str, Any]]:
         def estimate(row: str, metric: str) -> dict[str, Any]:
             values = np.stack([rows[row][metric] for rows in of_runs])[:, chosen]
             value = bootstrap(values, num_bootstraps, seed)

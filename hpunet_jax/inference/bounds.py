@@ -40,7 +40,14 @@ class Bounds(NamedTuple):
     @property
     def per_pixel(self) -> "Bounds":
         """The same in nats per pixel."""
-        return Bounds(*(nats / self.num_pixels for nats in self[:4]), num_pixels=1)
+        number = self.num_pixels
+        return Bounds(
+            self.elbo / number,
+            self.importance_weighted / number,
+            self.reconstruction / number,
+            self.kl / number,
+            num_pixels=1,
+        )
 
 
 class Weights(NamedTuple):
@@ -59,11 +66,11 @@ class Weights(NamedTuple):
 
 def bounds_of(weights: Weights, num_pixels: int) -> Bounds:
     """The bounds that the weights [N, B] of N samples give."""
-    reconstruction, kl = weights.reconstruction.mean(axis=0), weights.kl.mean(axis=0)
-    logs = weights.reconstruction + weights.log_ratio
+    reconstruction, log_ratio, kl = (np.asarray(of_samples) for of_samples in weights)
+    logs = reconstruction + log_ratio
     weighted = scipy.special.logsumexp(logs, axis=0) - np.log(len(logs))
-    elbo = reconstruction - kl.sum(axis=-1)
-    return Bounds(elbo, weighted, reconstruction, kl, num_pixels)
+    reconstruction, kl = reconstruction.mean(axis=0), kl.mean(axis=0)
+    return Bounds(reconstruction - kl.sum(axis=-1), weighted, reconstruction, kl, num_pixels)
 
 
 def weights_of(

@@ -19,6 +19,7 @@ from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.inference.summing import drawn_noise, like, over_samples
 from hpunet_jax.instances import clean_up, hamming_cluster, only_classes, renumber
+from hpunet_jax.instances.clean_up import NoNeighbour
 from hpunet_jax.instances.scores import InstanceTable, instance_table
 from hpunet_jax.networks import check_image_shape
 from hpunet_jax.tasks.targets import stochastic_classes
@@ -48,7 +49,7 @@ class SegmentOptions:
     threshold: int = 16
     erosion: int = 5
     neighbourhood: int = 11
-    no_neighbour: str = "keep"
+    no_neighbour: NoNeighbour = "keep"
     seed: int = 0
 
     def __post_init__(self):

@@ -1,12 +1,11 @@
 """Numbers of instances, for files and id types of limited range."""
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from hpunet_jax.labels import numbered
 
 
-def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
+def renumber(instances: np.ndarray, dtype: type[np.integer] = np.int32) -> np.ndarray:
     """Numbers instances 1, 2, ... without gaps, in the order of their ids; 0 stays background.
 
     Args:
@@ -20,10 +19,10 @@ def renumber(instances: np.ndarray, dtype: DTypeLike = np.int32) -> np.ndarray:
       ValueError: if there are more instances than the type can number.
     """
     ids, number = numbered(instances)
-    count, most = len(ids), np.iinfo(np.dtype(dtype)).max
+    count, most = len(ids), np.iinfo(dtype).max
     if count > most:
         raise ValueError(
-            f"there are {count:,} instances, but {np.dtype(dtype)} can number {most:,} only: "
+            f"there are {count:,} instances, but {dtype.__name__} can number {most:,} only: "
             "choose a wider type, or clean up and raise the clustering threshold."
         )
     return number.astype(dtype).reshape(np.shape(instances))

@@ -86,7 +86,7 @@ def decode_values(data: bytes, name: str, stretch: bool = True) -> Decoded:
     pages = []
     for stored in (found := _decode(data, name)):
         if stored.palette is not None:
-            pixels = _coloured(stored, name)
+            pixels = _coloured(stored.pixels, stored.palette, name)
         else:
             pixels = _stretch(stored) if stretch and stored.bits else stored.pixels
         pages.append(pixels if pixels.ndim == 3 else pixels[..., None])
@@ -113,7 +113,7 @@ def decode_label_values(data: bytes, name: str) -> Decoded:
                 f"{name} holds no labels that can be trusted: JPEG changes values; save it as PNG."
             )
         pixels = stored.pixels
-        if stored.palette is not None and _is_grey(stored):
+        if stored.palette is not None and _is_grey(stored.pixels, stored.palette):
             pixels = stored.palette[pixels, 0]
         if pixels.ndim == 3:
             if (pixels != pixels[..., :1]).any():
@@ -167,13 +167,13 @@ def _stretch(stored: Stored) -> np.ndarray:
     return stretched.astype(np.uint8 if greatest == 255 else np.uint16)
 
 
-def _coloured(stored: Stored, name: str) -> np.ndarray:
-    colours = stored.palette[stored.pixels]
+def _coloured(pixels: np.ndarray, palette: np.ndarray, name: str) -> np.ndarray:
+    colours = palette[pixels]
     if (colours[..., 3] != 255).any():
         raise ValueError(f"{name} is transparent in places: save it without transparency.")
-    return colours[..., 0] if _is_grey(stored) else colours[..., :3]
+    return colours[..., 0] if _is_grey(pixels, palette) else colours[..., :3]
 
 
-def _is_grey(stored: Stored) -> bool:
-    used = stored.palette[np.unique(stored.pixels), :3]
+def _is_grey(pixels: np.ndarray, palette: np.ndarray) -> bool:
+    used = palette[np.unique(pixels), :3]
     return bool((used == used[:, :1]).all())

@@ -71,13 +71,13 @@ class Gradings:
     @functools.cached_property
     def present(self) -> Bool[np.ndarray, "B G"]:
         """The graders who annotated the image."""
-        return np.asarray(self.masks != IGNORED).any(axis=(2, 3)).T
+        return np.any(self.masks != IGNORED, axis=(2, 3)).T
 
     @functools.cached_property
     def ignored(self) -> Bool[np.ndarray, "B H W"]:
         """The pixels that some grader of the image ignores; all if there is no grader."""
         by_grader = (self.masks == IGNORED) & self.present.T[..., None, None]
-        return by_grader.any(axis=0) | ~self.present.any(axis=1)[:, None, None]
+        return by_grader.any(axis=0) | ~np.any(self.present, axis=1)[:, None, None]
 
     @property
     def scored(self) -> Bool[np.ndarray, " B"]:

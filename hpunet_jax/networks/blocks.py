@@ -76,9 +76,6 @@ class Blocked:
         """The features in another dtype."""
         return jax.tree.map(lambda part: part.astype(dtype), self)
 
-    def __add__(self, other: "Blocked") -> "Blocked":
-        return jax.tree.map(jnp.add, self.joined(), other.joined())
-
     def joined(self) -> "Blocked":
         """The same with one part, its repeated columns written out."""
         if self.columns == (self.width,):
@@ -106,35 +103,49 @@ class Blocked:
 Features = Float[Array | np.ndarray, "B _h _w _c"] | Blocked
 
 
+def plain(features: Features) -> Float[Array, "B _h _w _c"]:
+    """Features as [B, h, w, c]."""
+    if isinstance(features, Blocked):
+        (part,) = features.joined().parts
+        return part.reshape(features.shape)
+    return jnp.asarray(features)
+
+
 def to_blocks(features: Features, width: int) -> Features:
     """Features in blocks of `width` columns; of 1 column they are plain [B, h, w, c]."""
-    if isinstance(features, Blocked):
-        if features.width == width:
-            return features
-        (part,) = features.joined().parts
-        features = part.reshape(features.shape)
-    b, h, w, c = features.shape
-    if width == 1:
+    return plain(features) if width == 1 else _blocked(features, width)
+
+
+def _blocked(features: Features, width: int) -> Blocked:
+    if isinstance(features, Blocked) and features.width == width:
         return features
-    return Blocked((features.reshape(b, h, w // width, width * c),), (width,), width)
+    array = plain(features)
+    b, h, w, c = array.shape
+    return Blocked((array.reshape(b, h, w // width, width * c),), (width,), width)
+
+
+def add(features: Features, others: Features) -> Features:
+    """The sum of features of the same shape; in blocks if the first are."""
+    if isinstance(features, Blocked):
+        summand = _blocked(others, features.width)
+        return jax.tree.map(jnp.add, features.joined(), summand.joined())
+    return plain(features) + plain(others)
 
 
 def up_sample_to_blocks(features: Features, width: int) -> Blocked:
     """Twice as high and wide, in blocks of `width` (2 or more) columns; only rows are repeated."""
-    features = to_blocks(features, width // 2)
-    plain = not isinstance(features, Blocked)
-    parts, columns = ((features,), (1,)) if plain else (features.parts, features.columns)
-    return Blocked(tuple(jnp.repeat(part, 2, axis=1) for part in parts), columns, width)
+    below = _blocked(features, width // 2)
+    return Blocked(tuple(jnp.repeat(part, 2, axis=1) for part in below.parts), below.columns, width)
 
 
 def concatenate(features: Sequence[Features]) -> Features:
     """Features one after the other along the channels; the last says how columns lie."""
     *others, last = features
     if not isinstance(last, Blocked):
-        return jnp.concatenate(features, axis=-1)
-    blocked = [to_blocks(part, last.width) for part in others]
-    parts = [part for one in (*blocked, last) for part in one.parts]
-    columns = [number for one in (*blocked, last) for number in one.columns]
+        return jnp.concatenate([plain(part) for part in features], axis=-1)
+    blocked = [*(_blocked(part, last.width) for part in others), last]
+    parts = [part for one in blocked for part in one.parts]
+    columns = [number for one in blocked for number in one.columns]
     return Blocked(tuple(parts), tuple(columns), last.width)
 
 
@@ -167,10 +178,12 @@ def bias_of_blocks(bias: Float[Array | np.ndarray, " d"], width: int) -> Float[A
     return _multiply(bias, np.tile(np.eye(len(bias)), width))
 
 
-def _multiply(features: Float[Array, "*axes c"], matrix: np.ndarray) -> Float[Array, "*axes d"]:
+def _multiply(
+    features: Float[Array | np.ndarray, "*axes c"], matrix: np.ndarray
+) -> Float[Array, "*axes d"]:
     """The product with a constant matrix, as exact as sums are."""
-    matrix = jnp.asarray(matrix, features.dtype)
-    return jnp.matmul(features, matrix, precision=jax.lax.Precision.HIGHEST)
+    constant = jnp.asarray(matrix, features.dtype)
+    return jnp.matmul(features, constant, precision=jax.lax.Precision.HIGHEST)
 
 
 def _taps(size: int, columns: int, width: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from hpunet_jax.networks.blocks import (
     Features,
     bias_of_blocks,
     kernel_of_blocks,
-    to_blocks,
+    plain,
     up_sample_to_blocks,
 )
 
@@ -60,8 +60,8 @@ def _convolve(
     b: Float[Array | np.ndarray, " d"],
 ) -> Float[Array, "B h w d"]:
     out = jax.lax.conv_general_dilated(
-        features,
-        w.astype(features.dtype),
+        jnp.asarray(features),
+        jnp.asarray(w, features.dtype),
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -86,8 +86,7 @@ def up_sample(features: Features, columns: int = 1) -> Features:
     """
     if columns > 1:
         return up_sample_to_blocks(features, columns)
-    features = to_blocks(features, 1)
-    return jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
+    return jnp.repeat(jnp.repeat(plain(features), 2, axis=1), 2, axis=2)
 
 
 def up_sample_bilinear(

@@ -6,7 +6,7 @@ import haiku as hk
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hpunet_jax.networks.blocks import Features, to_blocks
+from hpunet_jax.networks.blocks import Features, plain
 from hpunet_jax.networks.convolution import Conv2D
 from hpunet_jax.networks.scales import Scales
 
@@ -43,4 +43,4 @@ class OutputDecoder(hk.Module):
         for scale in reversed(range(self.first_scale + 1)):
             features = self.scales.decode(scale, features, encoder_features[scale])
         logits = Conv2D(self.num_classes, 1, name="logits")(features.astype(jnp.float32))
-        return to_blocks(logits, 1)
+        return plain(logits)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hpunet_jax.networks.blocks import Features, concatenate, to_blocks
+from hpunet_jax.networks.blocks import Features, concatenate, plain
 from hpunet_jax.networks.convolution import Conv2D
 from hpunet_jax.networks.network import Gaussian
 from hpunet_jax.networks.scales import Scales
@@ -129,7 +129,7 @@ class LatentHierarchy(hk.Module):
         for number, dim in enumerate(self.latent_dims):
             if dim:
                 predict = Conv2D(2 * dim, 1, name=f"latent_{number}")
-                parameters = to_blocks(predict(features.astype(jnp.float32)), 1)
+                parameters = plain(predict(features.astype(jnp.float32)))
                 gaussian = split_gaussian(parameters, self.log_std_bound)
                 z = choose(len(latents), gaussian)
                 gaussians.append(gaussian)

@@ -3,7 +3,7 @@
 import haiku as hk
 import jax
 
-from hpunet_jax.networks.blocks import Features
+from hpunet_jax.networks.blocks import Features, add
 from hpunet_jax.networks.convolution import Constrain, Conv2D, unconstrained
 
 
@@ -44,7 +44,7 @@ class ResidualBlock(hk.Module):
             features = Conv2D(self.channels, 1, name="skip")(features)
         if self.block_channels != self.channels:
             residual = Conv2D(self.channels, 1, name="projection")(residual)
-        return features + residual
+        return add(features, residual)
 
 
 class ResidualScale(hk.Module):

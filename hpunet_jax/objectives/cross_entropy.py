@@ -92,7 +92,7 @@ def reconstruction(
     loss: Float[Array, "B H W"], selected: Bool[Array | np.ndarray, "B H W"]
 ) -> Reconstruction:
     """The reconstruction term of a batch from the loss of each pixel and the selected pixels."""
-    mask = selected.astype(jnp.float32)
+    mask = jnp.asarray(selected, jnp.float32)
     total = jnp.sum(jnp.where(selected, loss, 0.0))
     count = jnp.sum(mask)
     batch_size = loss.shape[0]

@@ -162,7 +162,8 @@ def load(
     folder = pathlib.Path(folder)
     cache = pathlib.Path(cache) if cache else folder / ".tfds"
     # Configs write () and 0 for None.
-    size, bits, foreground = tuple(size) if size else None, bits or None, foreground or None
+    size = (size[0], size[1]) if size else None
+    bits, foreground = bits or None, foreground or None
     name = fingerprint(folder, size, bits, foreground, preparation)
     if (builder := _built(cache, name)) is not None:
         return builder
