@@ -4,6 +4,7 @@ import csv
 import itertools
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
@@ -55,6 +56,7 @@ def data(module_examples):
 @pytest.fixture(scope="module")
 def config(module_config):
     config = module_config.copy_and_resolve_references().unlock()
+    config.data.augmentation = ml_collections.ConfigDict({"translate": 2.0})
     config.update_from_flattened_dict(FIELDS)
     return config.lock()
 
