@@ -13,6 +13,7 @@ import signal
 import sys
 from unittest import mock
 
+import ml_collections
 import numpy as np
 
 from configs import demo
@@ -28,6 +29,7 @@ def get_config():
     """A network that is trained and evaluated in a second."""
     config = demo.get_config().unlock()
     config.data.crop = (16, 16)
+    config.data.augmentation = ml_collections.ConfigDict({"translate": 2.0, "mirror": True})
     config.model.update({"num_scales": 2, "base_channels": 2, "max_channels": 2})
     config.model.update({"latent_dims": (1,), "convs_per_block": 1, "blocks_per_scale": 1})
     config.training.update({"steps": 4, "batch_size": 4, "log_every": 1, "checkpoint_every": 2})
