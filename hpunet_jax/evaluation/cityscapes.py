@@ -16,9 +16,10 @@ import numpy as np
 
 from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instance_rows import Truth
-from hpunet_jax.evaluation.instances import Examples, SegmentOptions
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.sharing import Examples
+from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import MIN_REGION
 from hpunet_jax.tasks.targets import CAR

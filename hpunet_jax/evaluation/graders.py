@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from hpunet_jax.evaluation.independent import independent_pixels
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.sharing import NUMBER
+from hpunet_jax.evaluation.sharing import NUMBER, Examples
 from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.calibration import Levels
@@ -37,7 +37,6 @@ from hpunet_jax.metrics.gradings import GradedScores, Gradings, Metrics
 from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.tasks.crop import centre_crop
 
-Examples = Mapping[str, np.ndarray]
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 

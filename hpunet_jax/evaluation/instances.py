@@ -16,7 +16,7 @@ has seen the image only, if it is told the label of each object that it found.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -28,7 +28,7 @@ import tqdm
 from hpunet_jax.evaluation.instance_rows import Row, Truth, score_row, scores_of_rows
 from hpunet_jax.evaluation.model import FullBatches, SegmentationModel, WholeImages, seed_word
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.sharing import NUMBER
+from hpunet_jax.evaluation.sharing import NUMBER, Examples
 from hpunet_jax.inference.segment import SegmentOptions, instances_from_samples
 from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.instances import clean_up, only_classes
@@ -41,7 +41,6 @@ from hpunet_jax.tasks.targets import (
     stochastic_classes,
 )
 
-Examples = Mapping[str, np.ndarray]
 _CROSS = scipy.ndimage.generate_binary_structure(2, 1)
 
 

@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterable, Sequence
 import ml_collections
 
 from hpunet_jax.evaluation import cityscapes, graders, snemi3d
-from hpunet_jax.evaluation.graders import Examples
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.sharing import Examples
 from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.metrics.average_precision import MIN_REGION

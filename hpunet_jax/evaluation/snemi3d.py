@@ -12,9 +12,10 @@ import numpy as np
 
 from hpunet_jax.evaluation import instances
 from hpunet_jax.evaluation.instance_rows import Truth
-from hpunet_jax.evaluation.instances import Examples, SegmentOptions
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
+from hpunet_jax.evaluation.sharing import Examples
+from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.inference.tiles import TILE
 
 OPTIONS = SegmentOptions(num_samples=16, threshold=16, no_neighbour="keep")

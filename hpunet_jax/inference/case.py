@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, no_type_check
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
 
 from hpunet_jax.arguments import check_array, check_flag, check_integer, check_number, check_seed
 from hpunet_jax.inference import programs
@@ -12,6 +12,7 @@ from hpunet_jax.inference.fit import Fit, check_marks, fit_marks
 from hpunet_jax.inference.hypotheses import Hypothesis, distinct_hypotheses
 from hpunet_jax.inference.inputs import (
     Inputs,
+    Latents,
     check_apart,
     check_image_ids,
     check_labels,
@@ -20,8 +21,6 @@ from hpunet_jax.inference.inputs import (
 )
 from hpunet_jax.inference.uncertainty import Uncertainty, uncertainty
 from hpunet_jax.networks import Gaussian, Network
-
-Latents = Sequence[Float[np.ndarray, "..."] | None]
 
 
 class Case:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from hpunet_jax.arguments import (
     GREATEST_SEED,
@@ -17,6 +18,9 @@ from hpunet_jax.arguments import (
 from hpunet_jax.networks import Network, check_image_shape, check_unit_interval
 from hpunet_jax.tasks import extrapolation
 from hpunet_jax.tasks.intensity import unit_interval
+
+Latents = Sequence[Float[np.ndarray, "..."] | None]
+"""Of each latent scale, coarse to fine, or None where they are drawn or follow from the others."""
 
 
 def as_unit_images(images: Any) -> np.ndarray:

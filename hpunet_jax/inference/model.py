@@ -7,7 +7,7 @@ from typing import Any, no_type_check
 import jax
 import ml_collections
 import numpy as np
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Integer, Num
 
 from hpunet_jax.arguments import check_flag, check_integer, check_seed
 from hpunet_jax.inference import programs
@@ -16,6 +16,7 @@ from hpunet_jax.inference.calibration import LIKE, Calibration, cut_tiles, descr
 from hpunet_jax.inference.case import Case, check_spacing
 from hpunet_jax.inference.inputs import (
     Inputs,
+    Latents,
     check_apart,
     check_batch_size,
     check_image_ids,
@@ -28,7 +29,6 @@ from hpunet_jax.networks import Gaussian, Network
 
 Images = Num[np.ndarray, "B H W c"] | Num[np.ndarray, "H W c"]
 Labels = Integer[np.ndarray, "B H W"] | Integer[np.ndarray, "H W"]
-Latents = Sequence[Float[np.ndarray, "..."] | None]
 
 
 class Model:

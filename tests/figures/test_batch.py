@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.figures import batch_figure
+from tests.figures.checks import assert_inside
 
 K, B, H, W = 3, 2, 12, 12
 
@@ -30,18 +31,6 @@ def graders(count):
 def shown(axes):
     """The arrays of a panel, from the back to the front."""
     return [np.asarray(image.get_array()) for image in axes.images]
-
-
-def assert_inside(figure):
-    figure.canvas.draw()
-    for axes in figure.axes:
-        box = axes.get_position()
-        assert -1e-9 <= box.x0 < box.x1 <= 1 + 1e-9
-        assert -1e-9 <= box.y0 < box.y1 <= 1 + 1e-9
-    for text in figure.texts:
-        box = text.get_window_extent()
-        assert box.x0 >= 0, text
-        assert box.x1 <= figure.bbox.x1, text
 
 
 def test_every_example_has_its_draws_beside_it():

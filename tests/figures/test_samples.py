@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hpunet_jax.figures import sample_figure, save_figure, scales_figure
+from tests.figures.checks import assert_inside
 
 B, H, W, G, N = 2, 8, 10, 3, 6
 
@@ -33,18 +34,6 @@ def deviations(figure):
     """The arrays shown in the colours of the standard deviation, without their key."""
     shown = [axes.images[0].get_array() for axes in panels_with_images(figure)]
     return [array for array in shown if array.shape == (H, W)]
-
-
-def assert_inside(figure):
-    figure.canvas.draw()
-    for axes in figure.axes:
-        box = axes.get_position()
-        assert -1e-9 <= box.x0 < box.x1 <= 1 + 1e-9
-        assert -1e-9 <= box.y0 < box.y1 <= 1 + 1e-9
-    for text in figure.texts:
-        box = text.get_window_extent()
-        assert box.x0 >= 0, text
-        assert box.x1 <= figure.bbox.x1, text
 
 
 def test_every_image_has_its_gradings_reconstructions_samples_and_deviation(arrays):
