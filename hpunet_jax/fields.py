@@ -5,7 +5,6 @@ meanings from its docstring, and ranges from the metadata of its fields, which `
 """
 
 import dataclasses
-import functools
 import inspect
 import math
 import re
@@ -202,12 +201,6 @@ def ranged(default: Any = REQUIRED, **limits: Any) -> Any:
     if default is REQUIRED:
         return dataclasses.field(metadata=limits)
     return dataclasses.field(default=default, metadata=limits)
-
-
-@functools.cache
-def checked_fields(cls: type) -> Mapping[str, Field]:
-    """`fields_of` a dataclass that checks itself, read off it once."""
-    return types.MappingProxyType(fields_of(cls))
 
 
 def fields_of(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key
 
 from hpunet_jax.augmentation.batch import Batch
-from hpunet_jax.fields import Number, Section, checked_fields, ranged
+from hpunet_jax.fields import Number, Section, fields_of, ranged
 from hpunet_jax.tasks.extrapolation import (
     HIDDEN,
     SIDES,
@@ -32,7 +32,7 @@ class Extrapolation:
     sides: tuple[str, ...] = ranged(SIDES, choices=SIDES, length=(1, len(SIDES)))
 
     def __post_init__(self):
-        for name, field in checked_fields(Extrapolation).items():
+        for name, field in _FIELDS.items():
             field.check(f"data.extrapolation.{name}", getattr(self, name))
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.hidden[0] > self.hidden[1]:
@@ -57,6 +57,9 @@ class Extrapolation:
                     f"unknown field data.extrapolation.{name}; known are {', '.join(known)}."
                 )
         return cls(**section)
+
+
+_FIELDS = fields_of(Extrapolation)  # read off it once
 
 
 def hide_batch(

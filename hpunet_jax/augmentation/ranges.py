@@ -12,7 +12,7 @@ from typing import Any, no_type_check
 
 import numpy as np
 
-from hpunet_jax.fields import Number, Section, checked_fields, ranged
+from hpunet_jax.fields import Number, Section, fields_of, ranged
 
 GREATEST_SIDE = 16_384
 """Greatest height and width of a crop, in pixels."""
@@ -60,7 +60,7 @@ class Augmentation:
     hue: Number = ranged(0.0, low=0, high=180)
 
     def __post_init__(self):
-        for name, field in checked_fields(Augmentation).items():
+        for name, field in _FIELDS.items():
             value = getattr(self, name)
             field.check("data.crop" if name == "crop" else f"data.augmentation.{name}", value)
             if field.length:
@@ -113,6 +113,9 @@ class Augmentation:
                     f"unknown field data.augmentation.{name}; known are {', '.join(known)}."
                 )
         return cls(crop=crop, **config)
+
+
+_FIELDS = fields_of(Augmentation)  # read off it once
 
 
 def _section(**ranges: Any) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """The networks of the paper as pure functions, built from a config's `model` section."""
 
 import dataclasses
-import functools
 from typing import Any
 
 from hpunet_jax.fields import Section
@@ -77,10 +76,4 @@ def build_network(
             f"unknown field model.{unknown[0]} for the network {name!r}; it knows "
             f"{', '.join(sorted(known))}."
         )
-    return _built(build, config_class(**fields).on(platform), constrain)
-
-
-@functools.lru_cache(maxsize=32)
-def _built(build: Any, config: NetworkConfig, constrain: Constrain) -> Network:
-    """A network as it was built before: what is compiled for it is found again."""
-    return build(config, constrain)
+    return build(config_class(**fields).on(platform), constrain)
