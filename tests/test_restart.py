@@ -1,5 +1,7 @@
 """Starting a program again: when it is worth it, and that it is the same command."""
 
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -23,7 +25,8 @@ def test_the_same_command_runs_once_more_if_many_steps_are_left(tmp_path, steps_
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)
     command = [sys.executable, program, steps_left, "--with space=a b"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     lines = done.stdout.splitlines()
     assert lines.count(f"[{steps_left!r}, '--with space=a b']") == starts
     assert lines[-1] == "ran"
