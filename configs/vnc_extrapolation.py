@@ -3,8 +3,8 @@
     hpunet train --config=vnc_extrapolation --workdir=runs/vnc_extrapolation
     hpunet sample --workdir=runs/vnc_extrapolation
 
-Needs: what configs/vnc_hpunet.py needs. Takes: as long as it. Expect: what is near the seam goes on,
-    what is farther away is made up (docs/results.md).
+Needs: what configs/vnc_hpunet.py needs. Takes: as long as it. Expect: what meets the seam goes
+    on, what is farther away is made up (docs/results.md).
 """
 
 import ml_collections
