@@ -4,10 +4,11 @@ On CPUs the operating system ends a process that takes too much, without a word.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
-from jax.extend.core import Jaxpr, subjaxprs
+from jax.extend.core import Jaxpr, JaxprEqn, subjaxprs
 
 from hpunet_jax.memory import device_memory
 
@@ -25,24 +26,22 @@ def least_bytes(traced: jax.stages.Traced) -> int:
         0 if a part is computed again in the backward pass (`model.remat`), which keeps less.
     """
     closed: Any = traced.jaxpr
-    written = _written_by_convolutions(closed.jaxpr)
-    return 0 if written is None else written // 2
+    equations = list(_equations(closed.jaxpr))
+    if any(equation.primitive.name in ("checkpoint", "remat2") for equation in equations):
+        return 0
+    results: list[Any] = [
+        equation.outvars[0].aval
+        for equation in equations
+        if equation.primitive.name == "conv_general_dilated"
+    ]
+    return sum(math.prod(result.shape) * result.dtype.itemsize for result in results) // 2
 
 
-def _written_by_convolutions(jaxpr: Jaxpr) -> int | None:
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in ("checkpoint", "remat2"):
-            return None
-        if equation.primitive.name == "conv_general_dilated":
-            result: Any = equation.outvars[0].aval
-            total += math.prod(result.shape) * result.dtype.itemsize
+def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+    """All equations, also those of what it calls."""
+    yield from jaxpr.eqns
     for inner in subjaxprs(jaxpr):
-        found = _written_by_convolutions(inner)
-        if found is None:
-            return None
-        total += found
-    return total
+        yield from _equations(inner)
 
 
 def bytes_of(compiled: jax.stages.Compiled) -> int:

@@ -19,6 +19,7 @@ from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
 PAPER, DEMO, LONG = SCALES = ("paper", "demo", "long")
+_LONGER = {"configs/demo.py": "configs/lidc_phantom_long.py"}  # the same with more steps
 CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints
 
 
@@ -81,8 +82,7 @@ def config_file(config: str, scale: str) -> str:
     demo = next(demos)
     if scale == PAPER or demo is None:
         return f"configs/{config}.py"
-    long = scale == LONG and demo == "configs/demo.py"
-    return f"{'configs/lidc_phantom_long.py' if long else demo}:{config}"
+    return f"{_LONGER.get(demo, demo) if scale == LONG else demo}:{config}"
 
 
 class Run(NamedTuple):
