@@ -56,12 +56,12 @@ def _compare(recording: Recording, compiled: Pass) -> list[Comparison]:
 
 def sampling(r: Recording) -> Iterator[Comparison]:
     """`encode`, `sample(mean=True)`, and `sample` with recorded latents."""
-    features = r.jit(r.network.encode)(r.params, r.image)
+    features = jax.jit(r.network.encode)(r.params, r.image)
     for i, ours in enumerate(features):
         if f"mean/prior_encoder_{i}" in r:
             yield r.compare("encoder features", f"mean/prior_encoder_{i}", ours)
-    means = r.jit(lambda *args: r.network.sample(*args, None, mean=True))
-    given = r.jit(lambda *args: r.network.sample(*args[:2], None, latents=args[2]))
+    means = jax.jit(lambda *args: r.network.sample(*args, None, mean=True))
+    given = jax.jit(lambda *args: r.network.sample(*args[:2], None, latents=args[2]))
     samples = {
         "sample_mean": means(r.params, features),
         "sample_zq": given(r.params, features, r.latents("sample_zq")),
@@ -83,9 +83,9 @@ def sampling(r: Recording) -> Iterator[Comparison]:
 
 def training_passes(r: Recording, compiled: Pass) -> Iterator[Comparison]:
     """Passes through the posterior: its means, its samples, and given latents; their KL terms."""
-    logits = r.jit(r.network.reconstruct)(r.params, r.image, r.label)
+    logits = jax.jit(r.network.reconstruct)(r.params, r.image, r.label)
     yield r.compare("logits of reconstruct", "mean/rec_logits", logits)
-    given = r.jit(
+    given = jax.jit(
         lambda params, z: r.network.train_outputs(params, None, r.image, r.label, latents=z)
     )
     passes = {
@@ -113,9 +113,9 @@ def training_passes(r: Recording, compiled: Pass) -> Iterator[Comparison]:
 def cross_entropies(r: Recording) -> Iterator[Comparison]:
     """Cross-entropy of the recorded logits: all pixels, the worst, and Gumbel top-k."""
     logits = jnp.asarray(r["mean/rec_logits"])
-    cross_entropy = r.jit(reconstruction_loss, static_argnames="top_k")
+    cross_entropy = jax.jit(reconstruction_loss, static_argnames="top_k")
 
-    @r.jit
+    @jax.jit
     def stochastic(mask, noise):
         with mock.patch(_GUMBEL_NOISE, return_value=noise):
             return reconstruction_loss(logits, r.label, mask, top_k=0.1, key=jax.random.key(0))

@@ -47,18 +47,11 @@ class Comparison(NamedTuple):
 class Recording:
     """A recorded set: its numbers, its inputs, and our network with its weights."""
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        name: str,
-        compiler_options: Mapping[str, Any] | None = None,
-    ):
+    def __init__(self, folder: pathlib.Path, name: str):
         """Args:
         folder: where `<name>.npz` and the checkpoint `<name>_ckpt` lie.
         name: the set.
-        compiler_options: for `jit`; tests optimise less, since they compile longer than they run.
         """
-        self._compiler_options = compiler_options
         with np.load(folder / f"{name}.npz") as file:
             self.numbers: Mapping[str, np.ndarray] = {key: file[key] for key in file.files}
         checkpoint = read_tf1(folder / f"{name}_ckpt" / "tf_graph_data.ckpt")
@@ -82,10 +75,6 @@ class Recording:
 
     def __contains__(self, key: str) -> bool:
         return key in self.numbers
-
-    def jit(self, function: Callable, **arguments: Any) -> Callable:
-        """`jax.jit` with this recording's compiler options."""
-        return jax.jit(function, compiler_options=self._compiler_options, **arguments)
 
     def compare(self, quantity: str, key: str, ours: Any) -> Comparison:
         """Our array beside the recorded one; standard deviations as their logarithms."""
@@ -134,7 +123,7 @@ class Pass:
         with mock.patch.object(module, "sampled", _with_noise):
             like = jax.eval_shape(outputs, self._params, self._no_noise)
             self._no_cotangents = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
-            lowered = recording.jit(run).lower(self._params, self._no_noise, self._no_cotangents)
+            lowered = jax.jit(run).lower(self._params, self._no_noise, self._no_cotangents)
         self._run = lowered.compile()
 
     def outputs(self, noise=None, params=None) -> tuple[TrainOutputs, jax.Array]:

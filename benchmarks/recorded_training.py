@@ -69,7 +69,7 @@ def _loss(r: Recording, objective: Objective, mask, top_k: float, with_weight_de
         }
         return value.loss + (regularisation if with_weight_decay else 0.0), terms
 
-    return r.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
 
 
 def _gradients(r: Recording, group: str, ours, objective_gradient) -> Iterator[Comparison]:
@@ -92,7 +92,7 @@ def _gradients(r: Recording, group: str, ours, objective_gradient) -> Iterator[C
 def geco_sequences(r: Recording) -> Iterator[Comparison]:
     """Five GECO updates of the multiplier alone, on given reconstruction and KL terms."""
     for name, scale in (("sgd", optax.identity()), ("adam", scale_by_adam_tf1(*ADAM))):
-        step = r.jit(_multiplier_step(r.geco, scale))
+        step = jax.jit(_multiplier_step(r.geco, scale))
         for direction in ("down", "cross"):
             key = f"geco_seq/{direction}_{name}"
             params, state = GecoParams(r.raw_multiplier), r.geco.init()[1]

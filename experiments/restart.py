@@ -19,6 +19,11 @@ class StartAgain(Exception):
     """Ends a run before its first step, which `in_this_process` starts again."""
 
 
+def has_happened() -> bool:
+    """Whether this is the second start, and what the first one said is said."""
+    return _DONE in os.environ
+
+
 def if_worth_it(steps_left: int) -> None:
     """Raises `StartAgain` where the steps ahead are many, on one process's CPUs under Linux.
 
@@ -26,7 +31,7 @@ def if_worth_it(steps_left: int) -> None:
     """
     own_process = sys.orig_argv[-len(sys.argv[1:]) :] == sys.argv[1:]
     here = sys.platform == "linux" and jax.default_backend() == "cpu" and jax.process_count() == 1
-    if own_process and here and steps_left >= _WORTH_IT and _DONE not in os.environ:
+    if own_process and here and steps_left >= _WORTH_IT and not has_happened():
         raise StartAgain
 
 

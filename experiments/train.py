@@ -56,7 +56,8 @@ def main(_) -> None:
         with config.unlocked():
             config.training.init_from = _INIT_FROM.value
         check_config(config)
-    say_what_differs(config)
+    if not restart.has_happened():
+        say_what_differs(config)
     workdir = place(_WORKDIR.value, "--workdir")
     builder = pipeline.open_data_set(config)
 

@@ -5,10 +5,12 @@ import os
 import pathlib
 import tempfile
 
+from tests.xla import xla_flags
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Several devices, so that splitting over them is tested wherever the tests run.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+os.environ.setdefault("XLA_FLAGS", xla_flags(devices=8))
 # What one test, or a program that it starts, has compiled, others find there.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # that of the process that starts the others
     _compiled = tempfile.TemporaryDirectory(prefix="hpunet_jax_tests_")

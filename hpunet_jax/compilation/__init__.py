@@ -1,1 +1,1 @@
-"""What a training step costs on TPUs that need not be there: compiled ahead of time."""
+"""Compiled programs: a cache on disk, whether they fit the memory, what they cost on TPUs."""

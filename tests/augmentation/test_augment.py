@@ -12,7 +12,6 @@ from hpunet_jax.augmentation.augment import random_coordinates
 from hpunet_jax.augmentation.ranges import CITYSCAPES, LIDC, SNEMI3D
 from hpunet_jax.tasks.crop import evaluation_crop
 
-QUICK = {"xla_backend_optimization_level": 0}  # compile in a third of the time
 EVERYTHING = Augmentation(
     crop=(16, 16),
     translate=6,
@@ -33,14 +32,14 @@ def jitted(augmentation, num_ids=None, **options):
 
 @functools.cache
 def draw(augmentation, num_ids=None):
-    return jitted(augmentation, num_ids, compiler_options=QUICK)
+    return jitted(augmentation, num_ids)
 
 
 @functools.cache
 def draw_coordinates(augmentation, source=(32, 32), number=300):
     keys = jax.random.split(jax.random.key(0), number)
     function = jax.vmap(lambda key: random_coordinates(key, source, augmentation))
-    return np.asarray(jax.jit(function, compiler_options=QUICK)(keys))
+    return np.asarray(jax.jit(function)(keys))
 
 
 def labelled_positions(number, size=(15, 16)):
@@ -165,7 +164,7 @@ def test_splitting_the_batch_over_devices_changes_nothing_and_moves_no_images(ex
         pytest.skip("needs four devices: XLA_FLAGS=--xla_force_host_platform_device_count=4")
     mesh = jax.sharding.Mesh(np.array(devices), ("data",))
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    function = jitted(EVERYTHING, compiler_options=QUICK, out_shardings=split)
+    function = jitted(EVERYTHING, out_shardings=split)
     compiled = function.lower(jax.random.key(0), jax.device_put(examples, split)).compile()
     batch = compiled(jax.random.key(0), jax.device_put(examples, split))
     expected = draw(EVERYTHING)(jax.random.key(0), examples)

@@ -10,7 +10,7 @@ from benchmarks.recorded import Recording
 
 @functools.cache
 def _compared(folder, name):
-    recording = Recording(folder, name, {"xla_backend_optimization_level": 0})
+    recording = Recording(folder, name)
     return recording, fidelity.compare(recording)
 
 

@@ -15,7 +15,6 @@ from hpunet_jax.training.loss import batch_loss
 from hpunet_jax.training.state import Trainable
 
 RATE = 0.01
-QUICK = {"xla_backend_optimization_level": 0}  # compile in half the time
 
 
 def test_every_variables_gradient_is_reproduced(recorded_set, comparisons, assert_reproduced):
@@ -75,9 +74,9 @@ def test_the_gradient_of_every_parameter_agrees_with_finite_differences(request)
     """Along a random direction of each tensor; latents sampled, Gumbel top-k, weight decay."""
     with jax.enable_x64(True):
         loss, params = request.getfixturevalue("loss_in_float64")
-        value, gradient = jax.jit(jax.value_and_grad(loss), compiler_options=QUICK)(params)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
         assert value.dtype == jnp.dtype("float64")
-        loss = jax.jit(loss, compiler_options=QUICK)
+        loss = jax.jit(loss)
         leaves, structure = jax.tree.flatten(params)
         paths = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
         assert len(paths) == 2 * len(params.network) + 1  # kernels, biases, and the multiplier

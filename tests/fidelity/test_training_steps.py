@@ -31,7 +31,7 @@ def test_the_training_step_s_own_loss_reports_the_recorded_first_step(recording,
     if recorded_set != "tiny":
         pytest.skip("how the terms are put together does not depend on the network")
 
-    @recording.jit
+    @jax.jit
     def first_step(params):
         return batch_loss(
             params,

@@ -1,6 +1,5 @@
 """Blocks of columns: the same network, its parameters, results and gradients, in another layout."""
 
-import functools
 import itertools
 
 import jax
@@ -94,7 +93,7 @@ def values_and_gradients(model, size, constrain=unconstrained):
     label = jax.random.randint(jax.random.key(2), (8, *size), 0, network.num_classes)
     keys = jax.random.split(jax.random.key(3), 8)
 
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    @jax.jit
     def run(params):
         def loss(params):
             outputs = network.train_outputs(params, keys, image, label)

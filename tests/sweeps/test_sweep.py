@@ -15,12 +15,8 @@ from hpunet_jax import files
 from hpunet_jax.buckets import place
 from hpunet_jax.evaluation.results import result_name
 from tests.buckets import BUCKET, S3, clients_of
+from tests.xla import xla_flags
 
-# Compiled quickly, not for speed, and once for all of a sweep's programs.
-QUICK = {
-    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
 ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("buckets")
 
@@ -43,7 +39,7 @@ def sweep(workdir, home, *flags, kill=""):
             *("--set=evaluation.num_samples=2,3", "--set=training.seed=0:2", *flags),
         ],
         cwd=ROOT,
-        env={**os.environ, **QUICK, "HOME": str(home)},
+        env={**os.environ, "XLA_FLAGS": xla_flags(devices=1), "HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

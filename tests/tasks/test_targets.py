@@ -19,12 +19,10 @@ from hpunet_jax.tasks.targets import (
     stochastic_classes,
 )
 
-QUICK = {"xla_backend_optimization_level": 0}
-
 
 def draws(function, number, seed=0):
     keys = jax.random.split(jax.random.key(seed), number)
-    return np.asarray(jax.jit(jax.vmap(function), compiler_options=QUICK)(keys))
+    return np.asarray(jax.jit(jax.vmap(function))(keys))
 
 
 @jax.jit

@@ -74,8 +74,7 @@ def first_step(task, data, space, shard_optimizer=False):
         setup.init_state(jax.random.key(0)),
         meshes.to_devices(setup.mesh, random_examples(task)),
     )
-    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    step = setup.step.lower(*arguments).compile(quick)
+    step = setup.step.lower(*arguments).compile()
     state, metrics = step(*arguments)
     first_moment = optax.tree_utils.tree_get(state.optimizer, "mu")
     gradients = jax.tree.map(lambda m: m / (1 - config.optimizer.b1), first_moment)

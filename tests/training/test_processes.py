@@ -16,6 +16,7 @@ import pytest
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.training import processes, train
 from tests.training import one_process
+from tests.xla import xla_flags
 
 PROGRAM = "tests.training.one_process"
 ROOT = pathlib.Path(__file__).parents[2]
@@ -33,9 +34,7 @@ def start(workdir, kappas, steps=one_process.STEPS, signum=0, at_step=0):
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        # Compiled quickly, not for speed.
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={4 // count} "
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        "XLA_FLAGS": xla_flags(devices=4 // count),
     }
     return [
         subprocess.Popen(

@@ -17,14 +17,13 @@ from hpunet_jax.training.setup import set_up
 from tests.buckets import BUCKET, S3, clients_of
 from tests.training import sharing_process
 from tests.training.test_processes import ROOT, free_port
+from tests.xla import xla_flags
 
 pytestmark = pytest.mark.xdist_group("buckets")
 
 
 def test_what_eight_devices_save_with_zero_is_the_same_on_one(tmp_path, monkeypatch):
     server, port = S3(), free_port()
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0 "
-    flags += "--xla_llvm_disable_expensive_passes=true"
     with clients_of(monkeypatch, server.port):
         bucket = f"s3://{BUCKET}/zero"
         started = [
@@ -34,7 +33,7 @@ def test_what_eight_devices_save_with_zero_is_the_same_on_one(tmp_path, monkeypa
                     *(str(port), str(i), str(tmp_path), bucket),
                 ],
                 cwd=ROOT,
-                env={**os.environ, "XLA_FLAGS": flags},
+                env={**os.environ, "XLA_FLAGS": xla_flags(devices=4)},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,

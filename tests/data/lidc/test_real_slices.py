@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.real_slices import measure
+from benchmarks.real_slices import drawn_gradings, measure
 from benchmarks.unlike_images import auroc
 
 
@@ -26,6 +26,16 @@ def test_the_figures_of_a_slice_are_counted_by_hand():
         "empty_gradings": 5 / 8,
     }
     assert np.isnan(measure(samples[:, 1:], masks[1:])["iou"])
+
+
+def test_gradings_drawn_by_lot_have_the_shares_of_the_radiologists():
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (3, 8, 8, 4), np.uint8)
+    drawn = drawn_gradings(rng, masks, 4000)
+    np.testing.assert_allclose(drawn.mean(axis=0), masks.mean(axis=-1), atol=0.04)
+    graders = np.moveaxis(masks, -1, 0)  # of each slice, each is one radiologist's, whole
+    assert (drawn[:, None] == graders[None]).all(axis=(-2, -1)).any(axis=1).all()
+    assert measure(drawn, masks)["outside"] == 0
 
 
 def test_the_auroc_is_the_share_of_pairs_in_order():
