@@ -8,6 +8,9 @@ the figures behind them. Other simulated crops are of the first `--lesions` of t
 
 Noise is looked at in windows of 24x24 pixels (12 mm): in each crop the tenth that varies least, its
 lung and its soft tissue apart, without their planes. Its spectrum is in mm² HU², by mm⁻¹.
+
+The bright core of a lesion are the pixels above half way from the lung nearby to the lesion, where
+the two are 250 HU apart or more; figures are medians over slices.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.ndimage import binary_opening, gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
 
 from benchmarks.real_slices import real_crops
 from hpunet_jax.data.lidc.cutting import RESOLUTION
@@ -32,6 +35,7 @@ from hpunet_jax.figures import save_figure
 _WINDOW = 24  # pixels
 _LUNG, _SOFT = (-950.0, -700.0), (0.0, 150.0)  # Hounsfield units of means of windows
 _BORDER = -500.0  # Hounsfield units between lung and what is around
+_STANDS_OUT = 250.0  # Hounsfield units of a lesion above the lung
 _PROFILE = np.arange(-6.0, 6.25, 0.5)  # mm
 Arrays = Mapping[str, np.ndarray]  # image [B, H, W, 1] and masks [B, H, W, G], uint8
 
@@ -100,6 +104,35 @@ def outline_profile(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return sums[0] / sums[1]
 
 
+def bright_cores(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How lesions fill what half of the graders drew of them.
+
+    Args:
+      images: Hounsfield units [B, H, W].
+      masks: [B, H, W, G].
+
+    Returns:
+      For each slice with a lesion that stands out: pixels of its bright core by pixels that half of
+      the graders drew, and what share of these lies in the core.
+    """
+    sizes, shares = [], []
+    for image, drawn in zip(images, masks, strict=True):
+        majority = drawn.mean(axis=-1) >= 0.5
+        if majority.sum() < 4:
+            continue
+        near = binary_dilation(majority, iterations=8)
+        near &= ~binary_dilation(drawn.any(axis=-1), iterations=2)
+        lung, lesion = np.median(image[near]), np.percentile(image[majority], 90)
+        if lesion < lung + _STANDS_OUT:
+            continue
+        bright = (image > (lung + lesion) / 2) & binary_dilation(majority, iterations=6)
+        pieces, _ = label(bright)
+        core = np.isin(pieces, np.unique(pieces[majority & bright]))
+        sizes.append(core.sum() / majority.sum())
+        shares.append(core[majority].mean())
+    return np.array(sizes), np.array(shares)
+
+
 def _by_distance(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     place = np.round((pixels * RESOLUTION - _PROFILE[0]) / 0.5).astype(int)
     near = (place >= 0) & (place < len(_PROFILE))
@@ -121,8 +154,9 @@ def simulated_crops(patients: Collection[str]) -> Arrays:
     return {name: np.stack([e[name] for e in examples]) for name in ("image", "masks")}
 
 
-def statistics(images: np.ndarray, same: Arrays) -> dict[str, np.ndarray]:
+def statistics(crops: Arrays, same: Arrays) -> dict[str, np.ndarray]:
     """Everything that the figure compares, of many crops and of those of the same lesions."""
+    images = crops["image"]
     hu = hounsfield(images[..., 0])
     found = {"histogram": np.bincount(images.ravel(), minlength=256) / images.size}
     for tissue, means in (("lung", _LUNG), ("soft tissue", _SOFT)):
@@ -131,6 +165,7 @@ def statistics(images: np.ndarray, same: Arrays) -> dict[str, np.ndarray]:
         found["frequency"], found[f"power in {tissue}"] = noise_power(windows)
     found["border"] = border_profile(hu)
     found["outline"] = outline_profile(hounsfield(same["image"][..., 0]), same["masks"])
+    found["core's size"], found["core's share"] = bright_cores(hu, crops["masks"])
     return found
 
 
@@ -156,6 +191,9 @@ def table(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
         rows.append(
             [f"10 to 90 % of the rise across the {name}, mm", *(f"{w:.1f}" for w in widths)]
         )
+    for name, key in (("its size over", "core's size"), ("its share of", "core's share")):
+        medians = (float(np.median(values[key])) for values in found.values())
+        rows.append([f"bright core: {name} what half drew", *(f"{m:.2f}" for m in medians)])
     return aligned(rows)
 
 
@@ -215,9 +253,9 @@ def main() -> None:
         for name in ("image", "masks")
     }
     simulated = simulated_crops(patients)
-    others = phantom_arrays("test", limit=flags.lesions, progress=False)["image"]
+    others = phantom_arrays("test", limit=flags.lesions, progress=False)
     found = {
-        "real": statistics(real["image"], real),
+        "real": statistics(real, real),
         "simulated": statistics(others, simulated),
     }
     crops = {
