@@ -10,7 +10,7 @@ Noise is looked at in windows of 24x24 pixels (12 mm): in each crop the tenth th
 lung and its soft tissue apart, without their planes. Its spectrum is in mm² HU², by mm⁻¹.
 
 The bright core of a lesion are the pixels above half way from the lung nearby to the lesion, where
-the two are 250 HU apart or more; figures are medians over slices.
+the two are 250 HU apart or more; figures are the quartiles of such slices.
 """
 
 import argparse
@@ -192,8 +192,9 @@ def table(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
             [f"10 to 90 % of the rise across the {name}, mm", *(f"{w:.1f}" for w in widths)]
         )
     for name, key in (("its size over", "core's size"), ("its share of", "core's share")):
-        medians = (float(np.median(values[key])) for values in found.values())
-        rows.append([f"bright core: {name} what half drew", *(f"{m:.2f}" for m in medians)])
+        quartiles = (np.quantile(values[key], (0.25, 0.5, 0.75)) for values in found.values())
+        spans = (f"{low:.2f} – {median:.2f} – {high:.2f}" for low, median, high in quartiles)
+        rows.append([f"bright core: {name} what half drew", *spans])
     return aligned(rows)
 
 
