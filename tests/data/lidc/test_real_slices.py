@@ -1,9 +1,10 @@
-"""What `benchmarks.real_slices` and `benchmarks.unlike_images` print of a model."""
+"""What the benchmarks print of real slices, and of models on them."""
 
 import numpy as np
 import pytest
 
 from benchmarks.real_slices import drawn_gradings, measure
+from benchmarks.simulated_and_real import bright_cores
 from benchmarks.unlike_images import auroc
 
 
@@ -36,6 +37,20 @@ def test_gradings_drawn_by_lot_have_the_shares_of_the_radiologists():
     graders = np.moveaxis(masks, -1, 0)  # of each slice, each is one radiologist's, whole
     assert (drawn[:, None] == graders[None]).all(axis=(-2, -1)).any(axis=1).all()
     assert measure(drawn, masks)["outside"] == 0
+
+
+def test_the_bright_core_of_a_lesion_is_found_among_vessels_and_faint_lesions():
+    masks = np.zeros((3, 48, 48, 4), np.uint8)
+    masks[:, 18:28, 18:28, 1:] = 1
+    images = np.full((3, 48, 48), -850.0)
+    images[0, 20:26, 20:26] = 0.0  # within the outline
+    images[0, 24, 26:36] = -600.0  # a vessel, below half way
+    images[1, 16:28, 18:28] = 0.0  # beyond it
+    images[1, 30:32, 30:32] = 100.0  # bright, but not a part of it
+    images[2, 18:28, 18:28] = -650.0  # does not stand out
+    sizes, shares = bright_cores(images, masks)
+    np.testing.assert_allclose(sizes, [0.36, 1.2])
+    np.testing.assert_allclose(shares, [0.36, 1.0])
 
 
 def test_the_auroc_is_the_share_of_pairs_in_order():
