@@ -130,26 +130,36 @@ def drawn_gradings(rng: np.random.Generator, masks: np.ndarray, num_samples: int
 def measure_patients(
     model: hpunet_jax.Model, patients: Mapping[str, Crops], num_samples: int
 ) -> dict[str, dict[str, float]]:
-    """`measure` for each patient, of the model's samples and of gradings; the number of slices."""
-    crop = model.config.data.crop
-    rng = np.random.default_rng(0)
+    """`measure` for each patient, and the number of slices."""
     figures = {}
     for patient, crops in patients.items():
-        images, masks = (centre_crop(maps, crop) for maps in crops)
-        samples = model.sample(images, num_samples, batch_size=16)
-        gradings = drawn_gradings(rng, masks, num_samples)
-        figures[patient] = {"slices": len(images), **measure(samples, masks)}
-        figures[f"{patient}, gradings"] = {"slices": len(images), **measure(gradings, masks)}
+        samples = model.sample(crops.image, num_samples, batch_size=16)
+        figures[patient] = {"slices": len(crops.image), **measure(samples, crops.masks)}
     return figures
 
 
-def table(figures: Mapping[str, Mapping[str, float]]) -> str:
-    """The figures as text."""
+def measure_gradings(
+    patients: Mapping[str, Crops], num_samples: int
+) -> dict[str, dict[str, float]]:
+    """The same of as many drawings of radiologists, drawn by lot with a fixed seed."""
+    rng = np.random.default_rng(0)
+    figures = {}
+    for patient, crops in patients.items():
+        drawn = drawn_gradings(rng, crops.masks, num_samples)
+        figures[patient] = {"slices": len(crops.image), **measure(drawn, crops.masks)}
+    return figures
+
+
+def table(
+    figures: Mapping[str, Mapping[str, float]], gradings: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The figures of both as text, those of a patient's gradings below the model's."""
     columns = ("outside", "IoU", "inside", "at best", "touching", "empty", "empty gradings")
     rows = [["patient", "slices", *columns]]
-    for patient, values in figures.items():
-        slices, *shares = values.values()
-        rows.append([patient, str(slices), *(f"{share:.2f}" for share in shares)])
+    for patient in figures:
+        for name, found in ((patient, figures), (f"{patient}, gradings", gradings)):
+            slices, *shares = found[patient].values()
+            rows.append([name, str(slices), *(f"{share:.2f}" for share in shares)])
     return aligned(rows)
 
 
@@ -167,10 +177,14 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if not patients:
         sys.exit(f"error: {flags.source} holds no slice that a radiologist marked.")
+    crop = model.config.data.crop  # what the model sees
+    patients = {p: Crops(*(centre_crop(maps, crop) for maps in c)) for p, c in patients.items()}
     figures = measure_patients(model, patients, flags.num_samples)
-    print(table(figures))
+    gradings = measure_gradings(patients, flags.num_samples)
+    print(table(figures, gradings))
     if flags.out:
-        result = {"model": model.digest(), "num_samples": flags.num_samples, "patients": figures}
+        result = {"model": model.digest(), "num_samples": flags.num_samples}
+        result |= {"patients": figures, "gradings": gradings}
         with write_aside(flags.out) as aside:
             aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -39,7 +39,12 @@ def sweep(workdir, home, *flags, kill=""):
             *("--set=evaluation.num_samples=2,3", "--set=training.seed=0:2", *flags),
         ],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": xla_flags(devices=1), "HOME": str(home)},
+        env={
+            **os.environ,
+            "XLA_FLAGS": xla_flags(devices=1),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",  # once for all of a sweep's runs
+            "HOME": str(home),
+        },
         capture_output=True,
         text=True,
         check=False,
