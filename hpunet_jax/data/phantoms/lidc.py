@@ -36,8 +36,11 @@ _CITATION = """
 class LidcPhantom(tfds.core.GeneratorBasedBuilder):
     """Real outlines of LIDC-IDRI on simulated CT."""
 
-    VERSION = tfds.core.Version("4.0.0")
+    VERSION = tfds.core.Version("5.0.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS's interface)
+        "5.0.0": (
+            "Lesions are as much smaller than their outlines as real ones are, and vary less."
+        ),
         "4.0.0": (
             "New images: chest wall in layers, mediastinum, vessels in space, ground glass, and "
             "what scanners add. The masks are those of 3.0.0."

@@ -210,15 +210,17 @@ def _draw_anatomy(rng: np.random.Generator, lesion: Lesion, pixel_spacing: float
     if ratings["calcification"] < 5:  # 6 is "absent", 5 "non-central"
         density = _CALCIFIED
     radius = 0.5 * _extent(lesion) * pixel_spacing / RESOLUTION  # in pixels of the crop
+    spread = 1 / np.sqrt(sum(map(bool, lesion.graders)))  # several readings are nearer to the truth
     return Anatomy(
-        weights=rng.dirichlet(np.full(GRADERS, 2.0)),
-        growth=rng.normal(0.0, 0.6),
+        weights=rng.dirichlet(np.full(GRADERS, 12.0)),
+        # Outlines are drawn generously: what is half as bright as a lesion lies within them.
+        growth=rng.normal(-0.5, 0.4 * spread),
         # Radiologists differ more on large lesions.
-        waves=rng.uniform(0.5, 1.0) * (1.0 + 0.03 * min(radius, 40.0)),
+        waves=rng.uniform(0.25, 0.5) * spread * (1.0 + 0.03 * min(radius, 40.0)),
         density=density,
         contrast=float(np.interp(ratings["subtlety"] + doubt[1], [1, 5], [0.65, 1.0])),
         fading=rng.uniform(0.15, 0.6),
-        edge=float(np.interp(ratings["margin"] + doubt[2], [1, 5], [3.5, 1.0])),
+        edge=float(np.interp(ratings["margin"] + doubt[2], [1, 5], [2.0, 0.4])),
         grain=float(np.interp(ratings["texture"] + doubt[0], [1, 4], [0.45, 0.08])),
         lung=rng.normal(-860.0, 25.0),
         weight=rng.uniform(0.0, 0.4),
