@@ -4,11 +4,11 @@ The outlines are real, the CT values are not: no CT archive ships with this proj
 gets a hidden "true" shape in lung parenchyma with vessels (`vessels`), and around the lung what
 lies there at the lesion's real place in the scan (`thorax`); then the scanner's blur, noise and
 streaks (`scanner`). The shape lies between the readings (their signed distances, averaged with
-hidden weights) and is made larger or smaller and wavy at random, about as much as radiologists
-differ from each other: also where a single one marked a slice, the image does not show that
-outline. The density follows the rated texture, the edge the rated margin, the contrast the rated
-subtlety and how many graders saw it at all, each with some noise. Blur and noise leave open where
-exactly the lesion ends.
+hidden weights), a little within, as outlines are drawn around what is bright; and it is made larger
+or smaller and wavy at random, the more so the fewer readings there are: also where a single
+radiologist marked a slice, the image does not show that outline. The density follows the rated
+texture, the edge the rated margin, the contrast the rated subtlety and how many graders saw it at
+all, each with some noise. Blur and noise leave open where exactly the lesion ends.
 
 Everything is a deterministic function of (scan, lesion, slice, `_SEED`) and what the graders drew.
 """
