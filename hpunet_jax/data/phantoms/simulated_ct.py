@@ -37,6 +37,7 @@ _MIDDLE = 255.5  # pixel, of a scan's 512
 # Density of a lesion in Hounsfield units for texture 1 (ground glass) to 5 (solid)
 _DENSITY = np.array([-600.0, -480.0, -320.0, -110.0, 30.0])
 _CALCIFIED = 350.0
+_MORE_GROUND_GLASS = 0.15  # share of lesions: few are, so few that a network would not learn it
 # Streams of random numbers: what is drawn again for each keyframe or slice.
 _VESSELS, _PARENCHYMA, _WAVES, _NOISE, _PATCHES, _GRAIN, _FINE = range(7)
 _EVERYWHERE = (slice(None), slice(None))
@@ -134,7 +135,7 @@ class SimulatedLesion:
         window = _surroundings(masks.any(axis=-1))
         marked = masks.any(axis=(0, 1)).mean()  # the fewer graders saw it, the less is to be seen
         presence = expit(self.hidden_shape(z, masks)[window] / (0.6 * anatomy.edge))
-        filling = 1 + anatomy.grain * self._smooth_noise(_GRAIN, z, scale=5, window=window)
+        filling = 1 + anatomy.grain * self._smooth_noise(_GRAIN, z, scale=3, window=window)
         visible = anatomy.contrast * marked**anatomy.fading * presence * filling.clip(0, 1.6)
         hu[window] += (anatomy.density - hu[window]).clip(min=0) * visible
 
@@ -206,7 +207,10 @@ def _draw_anatomy(rng: np.random.Generator, lesion: Lesion, pixel_spacing: float
         for name in ("subtlety", "texture", "margin", "calcification")
     }
     doubt = rng.normal(0.0, 0.5, 3)  # no rating can be read off the image exactly
-    density = float(np.interp(ratings["texture"] + doubt[0], np.arange(1, 6), _DENSITY))
+    texture = ratings["texture"] + doubt[0]
+    if rng.random() < _MORE_GROUND_GLASS:
+        texture = rng.uniform(1.0, 3.0)
+    density = float(np.interp(texture, np.arange(1, 6), _DENSITY))
     if ratings["calcification"] < 5:  # 6 is "absent", 5 "non-central"
         density = _CALCIFIED
     radius = 0.5 * _extent(lesion) * pixel_spacing / RESOLUTION  # in pixels of the crop
@@ -219,9 +223,9 @@ def _draw_anatomy(rng: np.random.Generator, lesion: Lesion, pixel_spacing: float
         waves=rng.uniform(0.25, 0.5) * spread * (1.0 + 0.03 * min(radius, 40.0)),
         density=density,
         contrast=float(np.interp(ratings["subtlety"] + doubt[1], [1, 5], [0.65, 1.0])),
-        fading=rng.uniform(0.15, 0.6),
+        fading=rng.uniform(0.1, 0.4),
         edge=float(np.interp(ratings["margin"] + doubt[2], [1, 5], [2.0, 0.4])),
-        grain=float(np.interp(ratings["texture"] + doubt[0], [1, 4], [0.45, 0.08])),
+        grain=float(np.interp(texture, [1, 4], [0.6, 0.1])),
         lung=rng.normal(-860.0, 25.0),
         weight=rng.uniform(0.0, 0.4),
     )
