@@ -120,9 +120,7 @@ def bright_cores(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.
         majority = drawn.mean(axis=-1) >= 0.5
         if majority.sum() < 4:
             continue
-        near = binary_dilation(majority, iterations=8)
-        near &= ~binary_dilation(drawn.any(axis=-1), iterations=2)
-        lung, lesion = np.median(image[near]), np.percentile(image[majority], 90)
+        lung, lesion = np.median(image[_nearby(drawn)]), np.percentile(image[majority], 90)
         if lesion < lung + _STANDS_OUT:
             continue
         bright = (image > (lung + lesion) / 2) & binary_dilation(majority, iterations=6)
@@ -131,6 +129,30 @@ def bright_cores(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.
         sizes.append(core.sum() / majority.sum())
         shares.append(core[majority].mean())
     return np.array(sizes), np.array(shares)
+
+
+def heights(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Mean of what any grader drew above the lung nearby.
+
+    Args:
+      images: Hounsfield units [B, H, W].
+      masks: [B, H, W, G].
+
+    Returns:
+      Hounsfield units, one for each slice with lung nearby.
+    """
+    found = []
+    for image, drawn in zip(images, masks, strict=True):
+        lung = image[_nearby(drawn) & (image < _BORDER)]
+        if lung.size:
+            found.append(image[drawn.any(axis=-1)].mean() - np.median(lung))
+    return np.array(found)
+
+
+def _nearby(drawn: np.ndarray) -> np.ndarray:
+    """The pixels around what the graders drew of a slice, [H, W, G], up to 4 mm away."""
+    lesion = drawn.any(axis=-1)
+    return binary_dilation(lesion, iterations=8) & ~binary_dilation(lesion, iterations=2)
 
 
 def _by_distance(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -164,7 +186,9 @@ def statistics(crops: Arrays, same: Arrays) -> dict[str, np.ndarray]:
         found[f"noise in {tissue}"] = np.array([np.median(windows.std(axis=(1, 2)))])
         found["frequency"], found[f"power in {tissue}"] = noise_power(windows)
     found["border"] = border_profile(hu)
-    found["outline"] = outline_profile(hounsfield(same["image"][..., 0]), same["masks"])
+    same_hu = hounsfield(same["image"][..., 0])
+    found["outline"] = outline_profile(same_hu, same["masks"])
+    found["height"] = heights(same_hu, same["masks"])
     found["core's size"], found["core's share"] = bright_cores(hu, crops["masks"])
     return found
 
@@ -191,11 +215,18 @@ def table(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
         rows.append(
             [f"10 to 90 % of the rise across the {name}, mm", *(f"{w:.1f}" for w in widths)]
         )
-    for name, key in (("its size over", "core's size"), ("its share of", "core's share")):
-        quartiles = (np.quantile(values[key], (0.25, 0.5, 0.75)) for values in found.values())
-        spans = (f"{low:.2f} – {median:.2f} – {high:.2f}" for low, median, high in quartiles)
-        rows.append([f"bright core: {name} what half drew", *spans])
+    for name, key, digits in (
+        ("these lesions above the lung nearby, HU", "height", 0),
+        ("bright core: its size over what half drew", "core's size", 2),
+        ("bright core: its share of what half drew", "core's share", 2),
+    ):
+        rows.append([name, *(_quartiles(values[key], digits) for values in found.values())])
     return aligned(rows)
+
+
+def _quartiles(values: np.ndarray, digits: int) -> str:
+    """Of a few numbers."""
+    return " – ".join(f"{value:.{digits}f}" for value in np.quantile(values, (0.25, 0.5, 0.75)))
 
 
 def _rise(profile: np.ndarray) -> float:

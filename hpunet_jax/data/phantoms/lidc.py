@@ -39,7 +39,8 @@ class LidcPhantom(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("5.0.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS's interface)
         "5.0.0": (
-            "Lesions are as much smaller than their outlines as real ones are, and vary less."
+            "Lesions are as much smaller than their outlines as real ones are, and vary less; more "
+            "of them are ground glass."
         ),
         "4.0.0": (
             "New images: chest wall in layers, mediastinum, vessels in space, ground glass, and "

@@ -8,7 +8,8 @@ hidden weights), a little within, as outlines are drawn around what is bright; a
 or smaller and wavy at random, the more so the fewer readings there are: also where a single
 radiologist marked a slice, the image does not show that outline. The density follows the rated
 texture, the edge the rated margin, the contrast the rated subtlety and how many graders saw it at
-all, each with some noise. Blur and noise leave open where exactly the lesion ends.
+all, each with some noise; one lesion of seven is ground glass or half solid whatever its rating.
+Blur and noise leave open where exactly the lesion ends.
 
 Everything is a deterministic function of (scan, lesion, slice, `_SEED`) and what the graders drew.
 """
@@ -37,7 +38,7 @@ _MIDDLE = 255.5  # pixel, of a scan's 512
 # Density of a lesion in Hounsfield units for texture 1 (ground glass) to 5 (solid)
 _DENSITY = np.array([-600.0, -480.0, -320.0, -110.0, 30.0])
 _CALCIFIED = 350.0
-_MORE_GROUND_GLASS = 0.15  # share of lesions: few are, so few that a network would not learn it
+_MORE_GROUND_GLASS = 0.15  # share of lesions; those rated so are too few for a network to learn
 # Streams of random numbers: what is drawn again for each keyframe or slice.
 _VESSELS, _PARENCHYMA, _WAVES, _NOISE, _PATCHES, _GRAIN, _FINE = range(7)
 _EVERYWHERE = (slice(None), slice(None))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.real_slices import drawn_gradings, measure
-from benchmarks.simulated_and_real import bright_cores
+from benchmarks.simulated_and_real import bright_cores, heights
 from benchmarks.unlike_images import auroc
 
 
@@ -51,6 +51,7 @@ def test_the_bright_core_of_a_lesion_is_found_among_vessels_and_faint_lesions():
     sizes, shares = bright_cores(images, masks)
     np.testing.assert_allclose(sizes, [0.36, 1.2])
     np.testing.assert_allclose(shares, [0.36, 1.0])
+    np.testing.assert_allclose(heights(images, masks), [0.36 * 850 + 0.02 * 250, 850, 200])
 
 
 def test_the_auroc_is_the_share_of_pairs_in_order():

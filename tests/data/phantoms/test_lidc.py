@@ -14,6 +14,7 @@ from hpunet_jax.data.phantoms.lidc_examples import (
     phantom_arrays,
     phantom_examples,
 )
+from hpunet_jax.data.phantoms.simulated_ct import SimulatedLesion
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,24 @@ def test_the_image_shows_the_lesion(arrays):
             brighter.append(image[votes == 4].mean() > _lung(image) + 10)
     assert len(brighter) > 30
     assert np.mean(brighter) > 0.9
+
+
+def test_every_seventh_of_the_solid_lesions_is_shown_as_ground_glass(scans):
+    """Of the lesions that all call solid and that are large enough to be seen in full."""
+    found = []
+    for scan in scans[::4]:
+        for number, lesion in enumerate(group_lesions(scan.readings)):
+            solid = all(r.ratings["texture"] == 5 for r in lesion.readings)
+            z = lesion.slices[len(lesion.slices) // 2]
+            masks = lesion_masks(lesion, z, scan.pixel_spacing)
+            core = masks.all(axis=-1)
+            if solid and core.sum() >= 80:
+                simulated = SimulatedLesion(scan.number, number, lesion, scan.pixel_spacing)
+                image = simulated.image(z, masks)
+                found.append(np.median(image[core]))
+    hounsfield = -1000 + np.array(found) / 255 * 1400
+    assert len(found) > 60
+    assert 0.07 < (hounsfield < -250).mean() < 0.25
 
 
 def test_the_image_encodes_no_graders_own_outline(arrays):
