@@ -36,7 +36,7 @@ _WINDOW = 24  # pixels
 _LUNG, _SOFT = (-950.0, -700.0), (0.0, 150.0)  # Hounsfield units of means of windows
 _BORDER = -500.0  # Hounsfield units between lung and what is around
 _STANDS_OUT = 250.0  # Hounsfield units of a lesion above the lung
-_PROFILE = np.arange(-6.0, 6.25, 0.5)  # mm
+_PROFILE = np.arange(-5.75, 6.0, 0.5)  # mm; pixels beside a straight edge lie at these distances
 Arrays = Mapping[str, np.ndarray]  # image [B, H, W, 1] and masks [B, H, W, G], uint8
 
 _COLOURS = {"real": "#d9661f", "simulated": "#1f6fb4"}
