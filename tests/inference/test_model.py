@@ -114,7 +114,8 @@ def test_latents_that_are_returned_make_the_same_samples_again(model, images):
     again, used = model.sample(
         images, 3, seed=9, probabilities=True, latents=latents, return_latents=True
     )
-    np.testing.assert_array_equal(again, samples)
+    # Another program, which may round otherwise when it is compiled as in these tests.
+    np.testing.assert_allclose(again, samples, atol=1e-5)
     np.testing.assert_array_equal(used[1], latents[1])
     last = model.sample(images, 5, probabilities=True, latents=[z[2] for z in latents])
     np.testing.assert_allclose(last, samples[[2] * 5], atol=1e-6)
