@@ -128,26 +128,13 @@ def drawn_gradings(rng: np.random.Generator, masks: np.ndarray, num_samples: int
 
 
 def measure_patients(
-    model: hpunet_jax.Model, patients: Mapping[str, Crops], num_samples: int
+    patients: Mapping[str, Crops], samples: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
-    """`measure` for each patient, and the number of slices."""
-    figures = {}
-    for patient, crops in patients.items():
-        samples = model.sample(crops.image, num_samples, batch_size=16)
-        figures[patient] = {"slices": len(crops.image), **measure(samples, crops.masks)}
-    return figures
-
-
-def measure_gradings(
-    patients: Mapping[str, Crops], num_samples: int
-) -> dict[str, dict[str, float]]:
-    """The same of as many drawings of radiologists, drawn by lot with a fixed seed."""
-    rng = np.random.default_rng(0)
-    figures = {}
-    for patient, crops in patients.items():
-        drawn = drawn_gradings(rng, crops.masks, num_samples)
-        figures[patient] = {"slices": len(crops.image), **measure(drawn, crops.masks)}
-    return figures
+    """`measure` of each patient's samples, [N, B, H, W], and the number of slices."""
+    return {
+        patient: {"slices": len(crops.image), **measure(samples[patient], crops.masks)}
+        for patient, crops in patients.items()
+    }
 
 
 def table(
@@ -179,11 +166,13 @@ def main() -> None:
         sys.exit(f"error: {flags.source} holds no slice that a radiologist marked.")
     crop = model.config.data.crop  # what the model sees
     patients = {p: Crops(*(centre_crop(maps, crop) for maps in c)) for p, c in patients.items()}
-    figures = measure_patients(model, patients, flags.num_samples)
-    gradings = measure_gradings(patients, flags.num_samples)
+    number, rng = flags.num_samples, np.random.default_rng(0)
+    samples = {p: model.sample(c.image, number, batch_size=16) for p, c in patients.items()}
+    drawn = {p: drawn_gradings(rng, c.masks, number) for p, c in patients.items()}
+    figures, gradings = (measure_patients(patients, found) for found in (samples, drawn))
     print(table(figures, gradings))
     if flags.out:
-        result = {"model": model.digest(), "num_samples": flags.num_samples}
+        result = {"model": model.digest(), "num_samples": number}
         result |= {"patients": figures, "gradings": gradings}
         with write_aside(flags.out) as aside:
             aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
