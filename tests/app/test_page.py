@@ -104,3 +104,76 @@ def test_a_person_chooses_moves_marks_fits_saves_and_loads(page, tmp_path):
     page.select_option("#image", "1")
     page.wait_for_function("document.getElementById('status').textContent.includes('mm²')")
     assert page.is_hidden("#error")
+
+
+def drawn(page):
+    return page.evaluate("canvas.toDataURL()")
+
+
+def show(page, image):
+    """Opens an image; returns once its recommended hypothesis is drawn."""
+    with page.expect_response("**/api/hypotheses"):
+        page.select_option("#image", image)
+    page.wait_for_selector("#hypotheses .choice[aria-pressed=true]")
+
+
+def hold(page, path):
+    """Keeps the requests of a path until they are let go."""
+    held = []
+    page.route(f"**/api/{path}", lambda route: held.append(route))
+    return held
+
+
+def mark_the_middle(page):
+    page.check("[name=tool][value=inside]")
+    page.mouse.click(*middle(page, "#canvas"))
+
+
+def let_go(page, path, held):
+    with page.expect_response(f"**/api/{path}"):
+        held[0].continue_()
+    page.wait_for_function("busy.hidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "act"),
+    [
+        ("uncertainty", lambda page: page.select_option("#layer", "entropy")),
+        ("reconstruct", lambda page: page.click("#graders .choice")),
+        ("fit", lambda page: (mark_the_middle(page), page.click("#fit"))),
+        ("images/2", lambda page: page.select_option("#image", "2")),
+    ],
+    ids=["uncertainty", "reconstruct", "fit", "image"],
+)
+def test_an_answer_about_an_image_that_is_no_longer_shown_changes_nothing(page, path, act):
+    show(page, "1")
+    expected = drawn(page), digest(page), page.text_content("#status")
+    show(page, "0")
+    held = hold(page, path)
+    act(page)
+    page.wait_for_timeout(100)  # the request is on its way
+    show(page, "1")
+
+    let_go(page, path, held)
+    page.wait_for_timeout(300)  # as long as a late answer takes to be drawn
+    assert (drawn(page), digest(page), page.text_content("#status")) == expected
+    assert page.input_value("#image") == "1"
+
+
+def test_an_image_that_cannot_be_opened_leaves_the_former_chosen(page):
+    show(page, "1")
+    page.route("**/api/images/2", lambda route: route.abort())
+    page.select_option("#image", "2")
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.input_value("#image") == "1"
+
+
+def test_what_is_drawn_over_the_image_is_what_is_chosen_last(page):
+    before = drawn(page)
+    held = hold(page, "uncertainty")
+    page.select_option("#layer", "entropy")
+    page.wait_for_timeout(100)
+    page.select_option("#layer", "none")
+    let_go(page, "uncertainty", held)
+    page.wait_for_timeout(300)
+    assert drawn(page) == before

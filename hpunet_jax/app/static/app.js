@@ -12,6 +12,8 @@ const decodeNoise = (lists) => lists.map((list) => Float32Array.from(list));
 
 let info;
 let picture; // what the server said of the shown image
+let opened = 0; // how many images have been asked for
+let running = 0; // how many actions last
 let hypotheses = [];
 let uncertainty = null;
 let area = null;
@@ -57,6 +59,7 @@ function fail(error) {
 
 /** Runs an action; while it lasts the page says so, and an error becomes a sentence on it. */
 async function busy(action) {
+  running += 1;
   const timer = setTimeout(() => { $("busy").hidden = false; }, 250);
   try {
     const result = await action();
@@ -67,8 +70,16 @@ async function busy(action) {
     return null;
   } finally {
     clearTimeout(timer);
-    $("busy").hidden = true;
+    running -= 1;
+    if (!running) $("busy").hidden = true;
   }
+}
+
+/** The server's answer about the shown image; null if there is none, or if it comes too late and another is shown. */
+async function askOfShown(path, body) {
+  const shown = picture;
+  const answer = await busy(() => ask(path, body));
+  return picture === shown ? answer : null;
 }
 
 function place() {
@@ -78,10 +89,15 @@ function place() {
 /** Shows an image of the list, and asks for its hypotheses and uncertainty. */
 async function go(id, slice = null) {
   const query = slice === null ? "" : `?slice=${slice}`;
+  opened += 1;
+  const number = opened;
   const answer = await busy(() => ask(`images/${id}${query}`));
+  if (number !== opened) return; // another has been asked for since
+  picture = answer ?? picture;
+  if (!picture) return;
+  $("image").value = picture.id; // also where it could not be opened, and the former stays
+  $("slice").value = picture.slice;
   if (!answer) return;
-  picture = answer;
-  $("image").value = id;
   $("unlike").hidden = !picture.warning;
   $("unlike").textContent = picture.warning ?? "";
   $("slice-label").hidden = picture.slices < 2;
@@ -98,12 +114,13 @@ async function go(id, slice = null) {
   $("agreement").textContent = "";
   history.restart({ noise: noNoise(picture.scales), marks: new Map(), from: "prior mean" });
   $("preset").replaceChildren(...Object.keys(picture.presets).map((name) => new Option(name, name)));
+  $("saved").replaceChildren();
+  $("load").disabled = true;
   showGraders();
   showSaved();
   await decode();
-  const shown = picture;
-  const found = await busy(() => ask(`hypotheses`, place()));
-  if (!found || picture !== shown) return;
+  const found = await askOfShown("hypotheses", place());
+  if (!found) return;
   hypotheses = found.hypotheses;
   $("agreement").textContent = found.summary;
   showHypotheses();
@@ -149,7 +166,7 @@ function choose(i) {
 }
 
 async function reconstruct(grader) {
-  const answer = await busy(() => ask("reconstruct", { ...place(), grader }));
+  const answer = await askOfShown("reconstruct", { ...place(), grader });
   if (answer) {
     push({ ...history.state, noise: decodeNoise(answer.noise), from: `reconstruction of ${picture.graders[grader].name}` });
   }
@@ -188,7 +205,7 @@ async function fit() {
   const places = (inside) => [...marks].filter(([, m]) => m === inside)
     .map(([pixel]) => [Math.floor(pixel / width), pixel % width]);
   const request = { ...place(), noise: encode(noise), inside: places(true), outside: places(false) };
-  const answer = await busy(() => ask("fit", request));
+  const answer = await askOfShown("fit", request);
   if (answer) push({ ...history.state, noise: decodeNoise(answer.noise), from: answer.summary });
 }
 
@@ -235,18 +252,21 @@ function describe() {
 }
 
 async function showLayer() {
-  const kind = $("layer").value;
-  if (kind === "none") return view.setLayer(null);
-  uncertainty ??= await busy(() => ask("uncertainty", place()));
-  if (!uncertainty) return null;
-  $("agreement").textContent = `the samples' mean pairwise IoU is ${uncertainty.agreement.toFixed(2)}`;
+  if ($("layer").value !== "none" && !uncertainty) {
+    const found = await askOfShown("uncertainty", place());
+    if (!found) return;
+    uncertainty = found;
+    $("agreement").textContent = `the samples' mean pairwise IoU is ${uncertainty.agreement.toFixed(2)}`;
+  }
+  const kind = $("layer").value; // it may have been changed meanwhile
   const name = kind === "contours" ? "foreground" : kind;
-  return view.setLayer({ kind, map: array(uncertainty.maps[name]), top: uncertainty.tops[name] });
+  view.setLayer(kind === "none" ? null : { kind, map: array(uncertainty.maps[name]), top: uncertainty.tops[name] });
 }
 
 async function showSaved(select = "") {
-  const answer = await busy(() => ask(`saved/${picture.id}?slice=${picture.slice}`));
-  const names = answer ? answer.names : [];
+  const answer = await askOfShown(`saved/${picture.id}?slice=${picture.slice}`);
+  if (!answer) return;
+  const { names } = answer;
   $("saved").replaceChildren(...names.map((name) => new Option(name, name)));
   if (select) $("saved").value = select;
   $("load").disabled = !names.length;
@@ -256,14 +276,15 @@ async function save() {
   const { noise, marks, from } = history.state;
   const width = view.image.shape[1];
   const list = [...marks].map(([pixel, inside]) => [Math.floor(pixel / width), pixel % width, inside]);
+  const shown = picture;
   const answer = await busy(() => ask("save", { ...place(), noise: encode(noise), marks: list, from }));
   if (!answer) return;
   $("written").textContent = `written: ${answer.files.join(", ")}`;
-  await showSaved(answer.name);
+  if (picture === shown) await showSaved(answer.name);
 }
 
 async function load() {
-  const answer = await busy(() => ask("load", { ...place(), name: $("saved").value }));
+  const answer = await askOfShown("load", { ...place(), name: $("saved").value });
   if (!answer) return;
   const width = view.image.shape[1];
   const marks = new Map(answer.marks.map(([y, x, inside]) => [y * width + x, inside]));
