@@ -1,8 +1,8 @@
 """The pictures of docs/explore.md: the page as a browser shows it.
 
     hpunet explore --checkpoint=pretrained/lidc_phantom &
-    python -m benchmarks.explore_pictures --image="test 1462" --inside="26,32,26,36;34,21,34,24" \\
-        --outside="48,30,46,36"
+    python -m benchmarks.explore_pictures --image="test 1462" --inside="18,28,18,32;26,19,26,22" \\
+        --outside="40,22,38,28"
 
 Opens the page, chooses the image, and writes <out>/explore_choose.png: the first hypothesis and the
 contours of 10, 50 and 90 %. Then it paints the strokes, has them fitted, and writes

@@ -70,6 +70,16 @@ def test_rows_that_are_there_are_not_compiled_again(tmp_path):
     assert "--config.model.blocks=(1,)" in command
 
 
+def test_a_row_that_cannot_be_compiled_does_not_keep_others_from_it(tmp_path, monkeypatch):
+    def command(name, folder):
+        (folder / f"{name}.asked").touch()
+        return [sys.executable, "-c", f"raise SystemExit({name == 'lidc-v4'})"]
+
+    monkeypatch.setattr(tpu, "command", command)
+    assert tpu.compile_missing(tmp_path) == ["lidc-v4"]
+    assert {path.stem for path in tmp_path.iterdir()} == set(tpu.ROWS)
+
+
 def test_a_measurement_knows_its_median():
     assert Measured([3.0, 1.0, 2.0], 0, 0, 0, {}).median == 2.0
 
