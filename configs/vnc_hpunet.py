@@ -1,7 +1,7 @@
 """A small HPU-Net on real micrographs, which tells neurites apart (as Section 3.3), for a CPU.
 
-The network of configs/demo_neurites.py on sections of a fly's ventral nerve cord at 18.4 nm a pixel
-(docs/data.md, "Micrographs of a ventral nerve cord").
+The network of configs/demo_neurites.py, with one latent scale more, on sections of a fly's ventral
+nerve cord at 18.4 nm a pixel (docs/data.md, "Micrographs of a ventral nerve cord").
 
     hpunet build_data --name=vnc --source=downloads/vnc
     hpunet train --config=vnc_hpunet --workdir=runs/vnc
@@ -28,9 +28,17 @@ def get_config(name: str = "snemi3d_hpunet") -> ml_collections.ConfigDict:
     config.data.augmentation.contrast = 0.2
     config.data.augmentation.brightness = 0.1
 
+    if config.model.name == "hpunet":
+        # One more scale, on 1x1 positions, and four latents on each: so that a large profile, on
+        # several positions of the finest, comes to one id.
+        config.model.num_scales = 7
+        config.model.channels = (8, 16, 32, 64, 64, 64, 64)
+        config.model.block_channels = (8, 16, 32, 32, 32, 32, 32)
+        config.model.latent_dims = (4, 4, 4)
+
     config.objective.kappa = 1.4  # within reach: at 1.2 the multiplier does not stop rising
-    config.optimizer.learning_rate.boundaries = (1_800, 2_400)
-    config.training.steps = 3_000
+    config.optimizer.learning_rate.boundaries = (7_000, 9_000)
+    config.training.steps = 10_000
 
     config.evaluation.protocol = "instances"
     config.evaluation.min_region = 10  # pixels of a profile that counts in the average precision

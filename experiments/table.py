@@ -11,7 +11,8 @@ finished runs, the paper's numbers beside ours, is printed and written to <workd
 and .json.
 
 --scale=demo makes the configs small, on the embedded data; --scale=long does so with more steps for
-those of LIDC-IDRI (configs/lidc_phantom_long.py). --override=training.steps=1000 changes a field of
+those of LIDC-IDRI (configs/lidc_phantom_long.py), --scale=tight also with a smaller κ
+(configs/lidc_phantom_tight.py). --override=training.steps=1000 changes a field of
 every config; it may be repeated. --only=seed3 (or lidc_spunet, or lidc_spunet/seed3) does these
 runs alone: the others can be done elsewhere, with the same workdir or one to be copied into it,
 since a run writes nothing but its own folder. Machines that see one workdir can be given the same

@@ -18,8 +18,11 @@ from hpunet_jax.evaluation.scores import Scores, load_scores
 from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
 
-PAPER, DEMO, LONG = SCALES = ("paper", "demo", "long")
-_LONGER = {"configs/demo.py": "configs/lidc_phantom_long.py"}  # the same with more steps
+PAPER, DEMO, LONG, TIGHT = SCALES = ("paper", "demo", "long", "tight")
+_INSTEAD_OF_DEMO = {  # the same with more steps, and also with a smaller κ
+    LONG: {"configs/demo.py": "configs/lidc_phantom_long.py"},
+    TIGHT: {"configs/demo.py": "configs/lidc_phantom_tight.py"},
+}
 CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints
 
 
@@ -76,13 +79,14 @@ def config_file(config: str, scale: str) -> str:
     Args:
       config: the module in `configs`.
       scale: of `SCALES`, "paper" for that config, "demo" for the same made small on embedded data,
-        "long" for those of LIDC-IDRI made as small, with more steps (configs/lidc_phantom_long.py).
+        "long" for those of LIDC-IDRI made as small, with more steps (configs/lidc_phantom_long.py),
+        "tight" for these with a smaller κ (configs/lidc_phantom_tight.py).
     """
     demos = (t.demo for t in TABLES.values() if any(row.config == config for row in t.rows))
     demo = next(demos)
     if scale == PAPER or demo is None:
         return f"configs/{config}.py"
-    return f"{_LONGER.get(demo, demo) if scale == LONG else demo}:{config}"
+    return f"{_INSTEAD_OF_DEMO.get(scale, {}).get(demo, demo)}:{config}"
 
 
 class Run(NamedTuple):

@@ -20,6 +20,7 @@ from hpunet_jax.reproduction.runs import (
     DEMO,
     LONG,
     PAPER,
+    TIGHT,
     Job,
     Run,
     config_file,
@@ -207,6 +208,7 @@ def test_the_runs_of_a_table_can_be_handed_out_one_by_one():
     assert config_file("lidc_spunet", PAPER) == "configs/lidc_spunet.py"
     assert config_file("lidc_spunet", DEMO) == "configs/demo.py:lidc_spunet"
     assert config_file("lidc_spunet", LONG) == "configs/lidc_phantom_long.py:lidc_spunet"
+    assert config_file("lidc_spunet", TIGHT) == "configs/lidc_phantom_tight.py:lidc_spunet"
     assert config_file("vnc_spunet", LONG) == "configs/vnc_spunet.py"
     assert config_file("snemi3d_hpunet", DEMO) == "configs/demo_neurites.py:snemi3d_hpunet"
 
