@@ -12,5 +12,8 @@ from configs import vnc_hpunet
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The small sPU-Net of configs/demo_neurites.py, on real micrographs."""
-    return vnc_hpunet.get_config("snemi3d_spunet")
+    """The small sPU-Net of configs/demo_neurites.py, on real micrographs, with fewer steps."""
+    config = vnc_hpunet.get_config("snemi3d_spunet").unlock()
+    config.training.steps = 3_000
+    config.optimizer.learning_rate.boundaries = (1_800, 2_400)
+    return config.lock()
