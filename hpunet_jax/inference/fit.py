@@ -140,8 +140,8 @@ def _mark_map(name: str, marks: Any, size: tuple[int, int]) -> Bool[np.ndarray, 
     map_ = np.zeros(size, bool)
     if marks is None or (isinstance(marks, Sequence) and not len(marks)):
         return map_
-    if isinstance(marks, np.ndarray) and marks.dtype.kind == "b":
-        return check_array(name, marks, "b", size, "[H, W]")
+    if isinstance(marks, np.ndarray | jax.Array) and marks.dtype.kind == "b":
+        return check_array(name, np.asarray(marks), "b", size, "[H, W]")
     pixels = check_array(name, marks, "iu", (None, 2), "[n, 2] (or bools [H, W])")
     for row, column in pixels:
         if not (0 <= row < size[0] and 0 <= column < size[1]):

@@ -95,6 +95,8 @@ def _decode_png(data: bytes, name: str) -> Stored:
             pixels = imagecodecs.png_decode(data)
             if colour == _GREY_ALPHA:
                 pixels = pixels[..., [0, -1]]  # it was spread over the colours
+            elif transparency is not None:
+                pixels = pixels[..., :3]  # a transparent colour was decoded as alpha
         else:
             pixels = np.array(image)
         palette = _palette(image) if colour == _PALETTE else None

@@ -145,7 +145,12 @@ def _as_stored(page: tifffile.TiffPage, pixels: np.ndarray, name: str) -> Stored
             raise _Refused(str(error)) from error
     elif channels != base:
         raise _Refused(f"{name} has {channels} channels: expected 1 (grey) or 3 (RGB).")
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and bits:
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        if not bits:
+            raise _Refused(
+                f"{name} says that 0 is white (MinIsWhite), which leaves open what is black, as "
+                f"its values are {pixels.dtype}: save it with 0 as black (MinIsBlack)."
+            )
         pixels = pixels.dtype.type(2**bits - 1) - pixels
     palette = None
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:

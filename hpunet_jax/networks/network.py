@@ -182,7 +182,7 @@ def check_image_shape(network: Network, shape: Sequence[int], what: str = "the i
 
 
 def check_unit_interval(images: np.ndarray) -> None:
-    """Raises a `ValueError` if images given as floating point numbers leave [0, 1].
+    """Raises a `ValueError` if images given as floating point numbers leave [0, 1] or hold NaN.
 
     Badly scaled images are the usual cause of a KL term that becomes NaN.
 
@@ -192,6 +192,8 @@ def check_unit_interval(images: np.ndarray) -> None:
     if not np.issubdtype(images.dtype, np.floating) or not images.size:
         return
     low, high = images.min(), images.max()
+    if np.isnan(low):
+        raise ValueError("the images hold NaN: give finite numbers in [0, 1].")
     if not (low >= 0 and high <= 1):
         raise ValueError(
             f"the images' values lie in [{low:.4g}, {high:.4g}], but floating point images must "

@@ -1,6 +1,7 @@
 """An image opened once: its samples, segmentations of given latents, and fits to marks."""
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_marks_that_a_sample_meets_come_out_within_the_budget(case):
 
 def test_marks_that_the_model_cannot_produce_are_reported(case):
     checkers = np.indices((16, 24)).sum(axis=0) % 2 == 0
-    fit = case.fit(checkers, ~checkers, max_passes=20)
+    fit = case.fit(checkers, jnp.asarray(~checkers), max_passes=20)
     assert fit.passes <= 20
     np.testing.assert_array_equal(fit.unmet, checkers != (fit.labels == 1))
     assert fit.unmet.any()

@@ -102,6 +102,9 @@ def test_tiff_compressed_as_jpeg_is_read_in_its_colours():
 def test_tiff_whose_white_is_0_is_inverted_whatever_its_bits(pixels):
     data = tiff(np.iinfo(pixels.dtype).max - pixels, photometric="miniswhite")
     same(image(data), pixels[..., None])
+    values = GREY.astype(np.float32)
+    with pytest.raises(ValueError, match=r"0 is white \(MinIsWhite\).* float32"):
+        image(tiff(values, photometric="miniswhite"))
 
 
 def test_one_bit_is_black_and_white_in_images_and_0_and_1_in_labels():
@@ -188,6 +191,19 @@ def test_a_transparent_colour_must_not_occur():
     same(image(pillow(grey, transparency=7)), grey[..., None])
     with pytest.raises(ValueError, match="file is transparent in places"):
         image(pillow(grey, transparency=int(grey[0, 0])))
+
+
+def test_a_transparent_colour_of_16_bits_must_not_occur():
+    def with_transparency(colour):
+        data = imagecodecs.png_encode(RGB16)
+        chunk = b"tRNS" + np.asarray(colour, ">u2").tobytes()
+        chunk = len(chunk[4:]).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+        start = data.index(b"IDAT") - 4
+        return data[:start] + chunk + data[start:]
+
+    same(image(with_transparency([1, 2, 3])), RGB16)
+    with pytest.raises(ValueError, match="file is transparent in places"):
+        image(with_transparency(RGB16[0, 0]))
 
 
 def exif(orientation):

@@ -246,5 +246,7 @@ def test_wrong_image_sizes_and_scales_are_refused_with_advice(network, params, i
     with pytest.raises(ValueError, match="255"):
         check_unit_interval(np.full((2, 2), 255.0))
     check_unit_interval(np.full((2, 2), 255, np.uint8))
+    with pytest.raises(ValueError, match="hold NaN"):
+        check_unit_interval(np.array([0.5, np.nan]))
     with pytest.raises(ValueError, match="2 latent scales"):
         network.sample(params, network.encode(params, image), keys(0), mean=(True,))
