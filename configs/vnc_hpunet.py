@@ -7,8 +7,8 @@ nerve cord at 18.4 nm a pixel (docs/data.md, "Micrographs of a ventral nerve cor
     hpunet train --config=vnc_hpunet --workdir=runs/vnc
     hpunet evaluate --workdir=runs/vnc
 
-Needs: the download, and two CPU cores. Takes: about 13 minutes on one core.
-Expect: reconstruction IoU 0.55, Rand error 0.40 (docs/results.md, "Real micrographs").
+Needs: the download, and two CPU cores. Takes: half an hour on one core.
+Expect: reconstruction IoU 0.52, Rand error 0.26 (docs/results.md, "Real micrographs").
 """
 
 import ml_collections
