@@ -13,9 +13,16 @@ from hpunet_jax.config.files import load_config, load_sweep
 from hpunet_jax.config.parent import Parent, parent_config
 from hpunet_jax.config.reference import FieldDescription, fields_reference
 from hpunet_jax.config.schema import schema
-from hpunet_jax.config.serialization import flatten, from_json, to_json, without_places
+from hpunet_jax.config.serialization import (
+    PLACES,
+    flatten,
+    from_json,
+    to_json,
+    without_places,
+)
 
 __all__ = [
+    "PLACES",
     "FieldDescription",
     "Parent",
     "check_config",

@@ -280,6 +280,7 @@ def _validation(config: Section, values: Mapping[str, Any]) -> None:
     of_instances = ("reconstruction_iou", "rand_error")
     known = {
         "snemi3d": of_instances,
+        "instances": (*of_instances, "average_precision"),
         "cityscapes": (*of_instances, "average_precision"),
     }.get(protocol, ("ged2", "hungarian_iou", "reconstruction_iou"))
     if config["data"].get("extrapolation") is not None:
@@ -322,7 +323,7 @@ def _protocol(config: Section, values: Mapping[str, Any]) -> None:
     samples, threshold = values["evaluation.num_samples"], values["evaluation.hamming_threshold"]
     if threshold >= 2 * samples:
         raise ValueError(
-            f"evaluation.hamming_threshold={threshold} makes one cluster of everything, since with "
+            f"evaluation.hamming_threshold={threshold} makes everything background, since with "
             f"evaluation.num_samples={samples} no two pixels are further apart than {2 * samples}: "
             f"the paper takes {samples} for so many samples."
         )

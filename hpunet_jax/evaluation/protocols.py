@@ -25,13 +25,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import ml_collections
 
+from hpunet_jax.config import value_of
 from hpunet_jax.evaluation import cityscapes, graders, snemi3d
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.sharing import Examples
 from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.inference.tiles import TILE
-from hpunet_jax.metrics.average_precision import MIN_REGION
 
 PROTOCOLS = ("graders", "instances", "snemi3d", "cityscapes")
 _FORMER = {"lidc": "graders"}  # names in the configs of older runs
@@ -111,7 +111,7 @@ def evaluate(
             options,
             crop=None if config.data.get("whole_images", False) else crop,
             num_ids=num_ids,
-            min_region=settings.get("min_region", MIN_REGION),
+            min_region=value_of(config, "evaluation.min_region"),
             num_images=num_images,
             tile=settings.get("tile", TILE),
             progress=progress,
@@ -132,7 +132,7 @@ def evaluate(
         options,
         crop=crop,
         num_ids=num_ids,
-        min_region=settings.get("min_region", cityscapes.MIN_REGION_HALF),
+        min_region=value_of(config, "evaluation.min_region"),
         num_images=num_images,
         progress=progress,
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 import ml_collections
 
-from hpunet_jax.config import to_json
+from hpunet_jax.config import PLACES, to_json
 
 METRICS_VERSION = 3
 """Of the definitions of all scores; raised where one changes, so that nothing older is compared.
@@ -110,11 +110,11 @@ def origin(
 def scored_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """All of a config but what changes neither the network nor the scores, as JSON."""
     fields = json.loads(to_json(config))
-    fields.get("data", {}).pop("dir", None)
+    for place in PLACES:
+        fields.get("data", {}).pop(place.removeprefix("data."), None)
     for name in _CHANGE_NOTHING:
         fields.get("evaluation", {}).pop(name, None)
-    for name in ("mesh",):
-        fields.pop(name, None)
+    fields.pop("mesh", None)
     for name in list(fields.get("training", {})):
         if name.startswith(_OF_RUNNING):
             del fields["training"][name]

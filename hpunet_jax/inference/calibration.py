@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Num
 from hpunet_jax.inference import programs
 from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.networks import Network
+from hpunet_jax.networks.blocks import Blocked, plain
 
 USUAL = 0.99  # of the images kept aside lie within the distance 1
 LIKE = 0.75  # of an image's tiles that are as like as its unlikeness says
@@ -161,7 +162,9 @@ def _distances(
 
 def _describe(network: Network, params: Any, images: Array) -> Array:
     # The rest of the encoder is not computed: nothing depends on it.
-    finest = jax.tree.leaves(network.encode(params, images))[0].astype(jnp.float32)
+    features = network.encode(params, images)
+    first = jax.tree.leaves(features, is_leaf=lambda leaf: isinstance(leaf, Blocked))[0]
+    finest = plain(first).astype(jnp.float32)  # the same in every layout
     pixels = tuple(range(1, finest.ndim - 1))
     spread = jnp.log(finest.std(axis=pixels) + _FLOOR)
     return jnp.concatenate([finest.mean(axis=pixels), spread], axis=-1)

@@ -92,7 +92,8 @@ def fit_marks(
         noise = climb(params, features, noise, marks, weight, steps)
         passes += PASSES * steps
         fit = decoded(noise, passes)[1]
-        if weight == WEIGHTS[0] or fit.unmet.sum() < best.unmet.sum():
+        unmet, least = fit.unmet.sum(), best.unmet.sum()
+        if unmet < least or (unmet == least and fit.unusual < best.unusual):
             best = fit
         if not best.unmet.any():
             break

@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.config import flatten
+from hpunet_jax.config import PLACES, flatten
 from hpunet_jax.training import mesh as meshes
 
 # How long a silent process is waited for, and how long processes wait for each other at the end.
@@ -94,11 +94,11 @@ def _initialize(*given: Any) -> None:
 def check_same_config(config: ml_collections.ConfigDict) -> None:
     """Raises a `ValueError` unless all processes were started with the same config.
 
-    The folder of the data, `data.dir`, may differ between hosts.
+    Where the data lie, `data.dir` and `data.cache_dir`, may differ between hosts.
     """
     if jax.process_count() == 1:
         return
-    fields = {name: v for name, v in flatten(config).items() if name != "data.dir"}
+    fields = {name: v for name, v in flatten(config).items() if name not in PLACES}
     digest = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
     all_digests = _gather(np.frombuffer(digest, np.uint8))
     others = np.flatnonzero((all_digests != all_digests[0]).any(axis=1))

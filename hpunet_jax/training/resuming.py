@@ -8,7 +8,7 @@ import ml_collections
 from absl import logging
 
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.config import differences
+from hpunet_jax.config import PLACES, differences
 from hpunet_jax.training.optimizer import changed_past
 from hpunet_jax.training.state import TrainState
 
@@ -24,7 +24,8 @@ MAY_CHANGE = (
     "evaluation.",
     "mesh.",
     "model.remat",
-    "data.dir",
+    "model.blocks",
+    *PLACES,
     "optimizer.learning_rate.",  # as long as the rates of the steps that are done stay
 )
 

@@ -175,7 +175,7 @@ def test_a_refusal_says_what_is_expected(name, value, message):
                 "evaluation.num_samples": 8,
                 "data.num_ids": 1,
             },
-            "evaluation.hamming_threshold=16 makes one cluster of everything",
+            "evaluation.hamming_threshold=16 makes everything background",
         ),
         ({"objective.beta": None, "objective.name": "elbo"}, "objective.beta is missing"),
         ({"data.size": (64,)}, "data.size must be a height and a width, or ()"),

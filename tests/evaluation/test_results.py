@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-from hpunet_jax.evaluation.results import result_name
+from configs import own_data
+from hpunet_jax.config import differences
+from hpunet_jax.evaluation.results import result_name, scored_config
+from hpunet_jax.training.resuming import MAY_CHANGE
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -82,3 +85,13 @@ def test_a_model_file_is_evaluated_into_another_folder_or_refused_before(runs):
     assert runs["file"]["error"] is None
     assert len(runs["file"]["new"]) == 5
     assert all("weights-" in name for name in runs["file"]["new"])
+
+
+def test_where_the_data_lie_changes_neither_a_training_nor_its_scores():
+    config = own_data.get_config()
+    moved = config.copy_and_resolve_references().unlock()
+    moved.data.dir, moved.data.cache_dir = "elsewhere", "cache"
+    moved.model.blocks, moved.mesh.space = (4,), 2
+    assert not differences(config, moved, MAY_CHANGE)
+    moved.model.blocks = config.model.blocks
+    assert scored_config(config) == scored_config(moved)

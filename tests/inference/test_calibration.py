@@ -13,6 +13,7 @@ from hpunet_jax.checkpoints import CheckpointError, Checkpoints, read_calibratio
 from hpunet_jax.inference import Model
 from hpunet_jax.inference.calibration import Calibration, calibrate, cut_tiles, sentence
 from hpunet_jax.inference.loading import CALIBRATION
+from hpunet_jax.networks import build_network
 
 
 @pytest.fixture
@@ -49,6 +50,12 @@ def test_a_description_is_the_mean_and_spread_of_the_finest_features(model, imag
     expected = np.concatenate([mean, spread], axis=1)
     np.testing.assert_allclose(model.describe(images), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.describe(images[1]), expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_description_is_the_same_in_every_layout(model, images):
+    blocked = build_network({**model.config.model.to_dict(), "blocks": (4, 2)})
+    other = Model(blocked, model.params, model.config)
+    np.testing.assert_allclose(other.describe(images), model.describe(images), rtol=1e-4, atol=1e-5)
 
 
 def test_an_unlike_image_is_told_in_a_sentence_and_a_usual_one_is_not(calibrated):

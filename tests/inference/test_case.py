@@ -86,6 +86,14 @@ def test_marks_that_a_sample_meets_come_out_within_the_budget(case):
     np.testing.assert_array_equal(again.labels, fit.labels)
 
 
+def test_a_fit_never_meets_fewer_marks_than_what_it_started_from(case):
+    for number, sample in enumerate(case.sample(3, seed=5)):
+        met = case.fit(sample == 1, sample != 1, max_passes=200)
+        for budget in (13, 40):
+            again = case.fit(sample == 1, sample != 1, max_passes=budget, start=met.latents)
+            assert again.unmet.sum() <= met.unmet.sum(), (number, budget)
+
+
 def test_marks_that_the_model_cannot_produce_are_reported(case):
     checkers = np.indices((16, 24)).sum(axis=0) % 2 == 0
     fit = case.fit(checkers, jnp.asarray(~checkers), max_passes=20)

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 
 import hpunet_jax
+from configs import own_instances
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import check_config
 from hpunet_jax.evaluation.protocols import evaluate
@@ -186,6 +187,17 @@ def test_fields_that_do_not_fit_together_are_refused(tiny_config, fields, messag
         tiny_config.training.update(fields)
     with pytest.raises(ValueError, match=message):
         check_config(tiny_config)
+
+
+def test_own_instances_are_kept_by_scores_that_they_have():
+    config = own_instances.get_config().unlock()
+    config.training.validate_every = 100
+    for score in ("rand_error", "average_precision"):
+        config.training.keep_best_by = score
+        check_config(config)
+    config.training.keep_best_by = "ged2"
+    with pytest.raises(ValueError, match=r"choose one of .*average_precision"):
+        check_config(config)
 
 
 def test_without_anything_to_validate_on_a_run_does_not_start(tmp_path, config, data):
