@@ -11,6 +11,12 @@ import SimpleITK as sitk
 from hpunet_jax.io.listing import is_clutter, is_dicom
 
 _MOST_UNEVEN = 0.01  # of the distance of two slices; positions are rounded in files
+_PHOTOMETRIC = "0028|0004"  # what the values mean: white is high, white is 0, colours
+_TYPES = {
+    **{sitk.sitkUInt8: np.uint8, sitk.sitkUInt16: np.uint16, sitk.sitkUInt32: np.uint32},
+    **{sitk.sitkInt8: np.int8, sitk.sitkInt16: np.int16, sitk.sitkInt32: np.int32},
+    **{sitk.sitkInt64: np.int64, sitk.sitkFloat32: np.float32, sitk.sitkFloat64: np.float64},
+}
 
 
 def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
@@ -20,8 +26,9 @@ def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
       folder: the folder; hidden files do not count.
 
     Returns:
-      The volume, in the units that slope and intercept give (Hounsfield units of a CT); and the
-      files of its slices in their order.
+      The volume, in the units that slope and intercept give (Hounsfield units of a CT), those of
+      each slice its own, in the least type that holds all slices; and the files of its slices in
+      their order.
 
     Raises:
       ValueError: if there is no series, or several; a slice is missing, or unlike the others; they
@@ -37,6 +44,8 @@ def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
     _check_steps(folder, names, origins, normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
+    if (kind := _common_type(headers)) is not None:
+        reader.SetOutputPixelType(kind)  # else all slices are cut to the type of the first
     try:
         return reader.Execute(), names
     except RuntimeError as error:
@@ -98,20 +107,35 @@ def _files_of_series(folder: pathlib.Path) -> list[str]:
 def _check_alike(
     folder: str | os.PathLike[str], names: Sequence[str], headers: Sequence[sitk.ImageFileReader]
 ) -> None:
-    """All slices must have one size, orientation and size of pixels."""
+    """All slices must have one size, orientation, size of pixels and meaning of their values."""
     first = headers[0]
     for name, header in zip(names, headers, strict=True):
+        files = f"{pathlib.Path(names[0]).name} and {pathlib.Path(name).name}"
+        one, other = _photometric(first), _photometric(header)
+        if one != other:
+            raise ValueError(
+                f"{folder} has slices that are no volume: {files} have different photometric "
+                f"interpretations ({one} and {other}): move what is another image elsewhere."
+            )
         for what, one, other in (
             ("pixels", first.GetSize()[:2], header.GetSize()[:2]),
             ("mm of spacing", first.GetSpacing()[:2], header.GetSpacing()[:2]),
             ("directions of rows and columns", first.GetDirection(), header.GetDirection()),
         ):
             if not np.allclose(one, other, rtol=1e-4, atol=1e-4):
-                files = f"{pathlib.Path(names[0]).name} and {pathlib.Path(name).name}"
                 raise ValueError(
                     f"{folder} has slices that are no volume: {files} have different {what} "
                     f"({_shown(one)} and {_shown(other)}). Move what is another image elsewhere."
                 )
+
+
+def _common_type(headers: Sequence[sitk.ImageFileReader]) -> int | None:
+    """SimpleITK's number of the type that holds the values of all slices; None for colours."""
+    kinds = {header.GetPixelID() for header in headers}
+    if not kinds <= set(_TYPES):
+        return None
+    common = np.result_type(*(_TYPES[kind] for kind in kinds))
+    return next(kind for kind, dtype in _TYPES.items() if dtype == common)
 
 
 def _check_steps(
@@ -145,6 +169,11 @@ def _header(name: str) -> sitk.ImageFileReader:
     reader.SetFileName(name)
     read_itk(lambda _: reader.ReadImageInformation(), name)
     return reader
+
+
+def _photometric(header: sitk.ImageFileReader) -> str:
+    known = header.HasMetaDataKey(_PHOTOMETRIC)
+    return header.GetMetaData(_PHOTOMETRIC).strip() if known else "none"
 
 
 def _reason(error: RuntimeError) -> str:
