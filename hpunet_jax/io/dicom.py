@@ -37,6 +37,15 @@ def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
     names = _files_of_series(pathlib.Path(folder))
     headers = [_header(name) for name in names]
     _check_alike(folder, names, headers)
+    if len(names) == 1:
+        image = read_itk(sitk.ReadImage, names[0])
+        place_frames(image, names[0])
+        return image, names
+    if any(header.GetSize()[2] > 1 for header in headers):
+        raise ValueError(
+            f"{folder} has {len(names)} files of several frames in one series: expected one such "
+            "file, or files of one slice each; move the others elsewhere."
+        )
     origins = np.array([header.GetOrigin() for header in headers])
     normal = np.asarray(headers[0].GetDirection()).reshape(3, 3)[:, 2]
     order = np.argsort(origins @ normal, kind="stable")
@@ -76,6 +85,88 @@ def read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
                 "Resample it first."
             ) from error
         raise ValueError(f"{what} is damaged or no volume ({_reason(error)}).") from error
+
+
+def place_frames(image: sitk.Image, file: str | os.PathLike[str]) -> None:
+    """Gives the frames of a DICOM file the geometry that it says they have.
+
+    SimpleITK takes the first frame's slope and intercept for all, and believes voxels 1x1x1 mm
+    large where positions are rounded. Files that say nothing of frames stay as they are.
+
+    Args:
+      image: what SimpleITK read of the file.
+      file: the file.
+
+    Raises:
+      ValueError: if frames lack a position, are out of order, at uneven distances, or differ in
+        orientation, size of pixels, slope or intercept; or pydicom, which reads this, is missing.
+    """
+    if image.GetDimension() != 3 or image.GetSize()[2] == 1:
+        return
+    try:
+        import pydicom
+    except ImportError as error:
+        raise ValueError(
+            f"{file} has several frames, whose places are read by pydicom, which is not installed: "
+            "pip install hpunet_jax[dicom]."
+        ) from error
+    header = pydicom.dcmread(file, stop_before_pixels=True)
+    if not (own := header.get("PerFrameFunctionalGroupsSequence")):
+        return
+    if len(own) != (count := image.GetSize()[2]):
+        raise ValueError(
+            f"{file} is damaged: it has {count} frames and describes {len(own)} of them."
+        )
+    shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    positions = [_of_frame(f, shared, "PlanePosition", "ImagePositionPatient") for f in own]
+    alike = {
+        name: [_of_frame(f, shared, group, name) for f in own]
+        for group, name in (
+            ("PlaneOrientation", "ImageOrientationPatient"),
+            ("PixelMeasures", "PixelSpacing"),
+            ("PixelValueTransformation", "RescaleSlope"),
+            ("PixelValueTransformation", "RescaleIntercept"),
+        )
+    }
+    for name, found in alike.items():
+        other = next((n for n, value in enumerate(found) if value != found[0]), None)
+        if other is not None:
+            raise ValueError(
+                f"{file} has frames that are no volume: frame 1 and frame {other + 1} have "
+                f"different values of {name} ({_shown(found[0])} and {_shown(found[other])}): "
+                "convert it to a series of one slice a file."
+            )
+    orientation = alike["ImageOrientationPatient"][0]
+    if not any(positions):
+        return  # nothing is known of their places
+    if not all(positions) or not orientation:
+        raise ValueError(
+            f"{file} has frames without a position or orientation, others have one: convert it to "
+            "a series of one slice a file."
+        )
+    rows, columns = orientation[:3], orientation[3:]
+    origins, normal = np.array(positions), np.cross(rows, columns)
+    steps = np.diff(origins @ normal)
+    if steps.min() < 0 < steps.max():
+        raise ValueError(
+            f"{file} has frames out of order: they go to and fro along their normal; convert it to "
+            "a series of one slice a file."
+        )
+    normal = normal if steps.max() > 0 else -normal
+    _check_steps(file, [f"frame {n + 1}" for n in range(len(own))], origins, normal)
+    image.SetOrigin(positions[0])
+    high, wide = alike["PixelSpacing"][0] or image.GetSpacing()[1::-1]
+    image.SetSpacing((wide, high, float(np.abs(steps).mean())))
+    image.SetDirection(np.transpose([rows, columns, normal]).ravel().tolist())
+
+
+def _of_frame(frame: Any, shared: Any, group: str, name: str) -> tuple[float, ...]:
+    """Numbers that a frame, or all frames together, have in a functional group; () if none."""
+    for holder in (frame, shared):
+        value = (holder.get(f"{group}Sequence") or [{}])[0].get(name)
+        if value is not None:
+            return tuple(float(number) for number in np.ravel(value))
+    return ()
 
 
 def _files_of_series(folder: pathlib.Path) -> list[str]:

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 import tifffile
 from jaxtyping import Num
 
-from hpunet_jax.io.dicom import read_itk, read_series
+from hpunet_jax.io.dicom import place_frames, read_itk, read_series
 from hpunet_jax.io.listing import HDF5, ITK, TIFF, suffix_of
 
 _RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
@@ -85,6 +85,8 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
         image = read_itk(sitk.ReadImage, path)
         if suffix.startswith(".nii"):
             _check_nifti_whole(path)
+        elif suffix == ".dcm":
+            place_frames(image, path)
         return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [])
     if suffix in TIFF:
         return Volume(_read_tiff(path), str(path))

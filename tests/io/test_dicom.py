@@ -1,6 +1,7 @@
 """DICOM whose slices or frames differ: values of each in its own units, at its own place."""
 
 import numpy as np
+import pydicom
 import pytest
 
 from hpunet_jax.io.volumes import read_volume
@@ -50,3 +51,59 @@ def test_slices_whose_white_is_0_among_others_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r"dcm and .*dcm have different photometric .*MONOCHROME1"):
         read_volume(tmp_path / "ct")
+
+
+def write_frames(file, positions, rescale=((1, 0),) * 4):
+    """An enhanced CT, one file of all slices, with a position, slope and intercept a frame."""
+    write_series(file.parent, EVEN[:1])
+    data = pydicom.dcmread(made := next(file.parent.iterdir()))
+    made.unlink()
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = pydicom.uid.EnhancedCTImageStorage
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(data, name)
+    del data.RescaleSlope, data.RescaleIntercept
+    data.NumberOfFrames, data.PixelData = 4, CT.tobytes()
+    shared, measures, orientation = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [0.75, 0.5], 3
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    data.SharedFunctionalGroupsSequence = [shared]
+    data.PerFrameFunctionalGroupsSequence = []
+    for z, (slope, intercept) in zip(positions, rescale, strict=True):
+        frame, place, units = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        units.RescaleSlope, units.RescaleIntercept, units.RescaleType = slope, intercept, "HU"
+        frame.PixelValueTransformationSequence = [units]
+        if z is not None:
+            place.ImagePositionPatient = [1, 2, z]
+            frame.PlanePositionSequence = [place]
+        data.PerFrameFunctionalGroupsSequence.append(frame)
+    data.save_as(file, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize(
+    "positions", [EVEN, EVEN[::-1], [30, 33.01, 36.01, 39]], ids=["up", "down", "rounded"]
+)
+def test_frames_of_a_file_lie_where_it_says(tmp_path, positions, single):
+    write_frames(tmp_path / "ct/a.dcm", positions, ((2, -1024),) * 4)
+    volume = read_volume(tmp_path / "ct/a.dcm" if single else tmp_path / "ct")
+    np.testing.assert_array_equal(volume.array, 2.0 * CT - 1024)
+    np.testing.assert_allclose(volume.spacing, (0.5, 0.75, 3.0))
+    places = volume.origin[2] + volume.direction[8] * volume.spacing[2] * np.arange(4)
+    np.testing.assert_allclose(places, positions, atol=0.02)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize(
+    ("positions", "rescale", "words"),
+    [
+        ([30, 36, 33, 39], ((1, 0),) * 4, "frames out of order"),
+        ([30, 33, 39, 42], ((1, 0),) * 4, "frame 2 and frame 3 are 6.000 mm apart"),
+        ([30, None, 36, 39], ((1, 0),) * 4, "frames without a position"),
+        (EVEN, ((1, 0), (1, 0), (2, 0), (1, 0)), r"1 and frame 3 .* RescaleSlope \(1 and 2\)"),
+    ],
+)
+def test_frames_that_are_no_volume_are_refused(tmp_path, positions, rescale, words, single):
+    write_frames(tmp_path / "ct/a.dcm", positions, rescale)
+    with pytest.raises(ValueError, match=words):
+        read_volume(tmp_path / "ct/a.dcm" if single else tmp_path / "ct")
