@@ -6,12 +6,8 @@ patient's system of DICOM (LPS), also for NIfTI, whose file has another.
 """
 
 import dataclasses
-import gzip
-import math
 import os
 import pathlib
-import struct
-import zlib
 from collections.abc import Sequence
 
 import h5py
@@ -22,6 +18,7 @@ from jaxtyping import Num
 
 from hpunet_jax.io.dicom import place_frames, read_itk, read_series
 from hpunet_jax.io.listing import HDF5, ITK, TIFF, suffix_of
+from hpunet_jax.io.nifti import check_nifti
 
 _RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
 
@@ -82,10 +79,10 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
         image, files = read_series(path)
         return _from_itk(image, path, files)
     if suffix in ITK:
-        image = read_itk(sitk.ReadImage, path)
         if suffix.startswith(".nii"):
-            _check_nifti_whole(path)
-        elif suffix == ".dcm":
+            read_itk(check_nifti, path)
+        image = read_itk(sitk.ReadImage, path)
+        if suffix == ".dcm":
             place_frames(image, path)
         return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [])
     if suffix in TIFF:
@@ -133,39 +130,6 @@ def _check_grid(image: sitk.Image, path: pathlib.Path) -> None:
     else:
         return
     raise ValueError(f"{path} has a geometry that is no grid: {wrong}. Resample it first.")
-
-
-def _check_nifti_whole(path: pathlib.Path) -> None:
-    """SimpleITK fills up what a NIfTI file lacks at its end."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            size, expected = len(header := file.read(540)), _nifti_size(header)
-            while part := file.read(2**24):
-                size += len(part)
-    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
-        raise ValueError(f"{path} is damaged or no volume ({error}).") from error
-    if size < expected:
-        raise ValueError(f"{path} is damaged: it has {size:,} bytes of {expected:,}.")
-
-
-def _nifti_size(header: bytes) -> int:
-    """Bytes that a NIfTI file should have, by the first 540 of it (NIfTI-1 or NIfTI-2)."""
-    for order in "<>":
-        if struct.unpack(f"{order}i", header[:4])[0] == 348:
-            shape = struct.unpack(f"{order}8h", header[40:56])
-            bits, begin = struct.unpack(f"{order}h34xf", header[72:112])
-        elif struct.unpack(f"{order}i", header[:4])[0] == 540:
-            shape = struct.unpack(f"{order}8q", header[16:80])
-            bits, begin = (
-                struct.unpack(f"{order}h", header[14:16])[0],
-                struct.unpack(f"{order}q", header[168:176])[0],
-            )
-        else:
-            continue
-        return int(begin) + math.prod(shape[1 : shape[0] + 1]) * bits // 8
-    return 0
 
 
 def _read_tiff(path: pathlib.Path) -> np.ndarray:
