@@ -6,18 +6,54 @@ import os
 import pathlib
 import struct
 import zlib
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 _HEADER = 348  # bytes of NIfTI-1's header
 _HEADER_2 = 540  # of NIfTI-2's
+_FORMS = ((76, "4f"), (123, "B"), (252, "2h18f"))  # where the header has what `Forms` has
 _FLOATS = {16: "f4", 64: "f8"}
 
 
-def check_nifti(path: str | os.PathLike[str]) -> None:
+class Forms(NamedTuple):
+    """Both geometries of a NIfTI file: qform and sform, of which SimpleITK knows but one.
+
+    Attributes:
+      pixdim: the sign of the third axis, and the distances of voxels.
+      units: what distances are in.
+      forms: the codes of both, then their numbers.
+    """
+
+    pixdim: tuple[float, ...]
+    units: int
+    forms: tuple[float, ...]
+
+    @classmethod
+    def of(cls, header: bytes, order: str) -> "Forms":
+        """The forms in a header whose order of bytes is "<" or ">"."""
+        pixdim, (units,), forms = (
+            struct.unpack_from(f"{order}{kind}", header, at) for at, kind in _FORMS
+        )
+        return cls(pixdim, units, forms)
+
+    def put_into(self, file: BinaryIO) -> None:
+        """Overwrites those of a file of the same grid, as SimpleITK wrote it, not compressed."""
+        order = "<" if struct.unpack("<i", file.read(4))[0] == _HEADER else ">"
+        for (at, kind), values in zip(
+            _FORMS, (self.pixdim, (self.units,), self.forms), strict=True
+        ):
+            file.seek(at)
+            file.write(struct.pack(f"{order}{kind}", *values))
+
+
+def check_nifti(path: str | os.PathLike[str]) -> Forms | None:
     """Refuses what SimpleITK would fill up: the end that a file lacks, and values that are none.
 
     Files that are no NIfTI pass.
+
+    Returns:
+      The geometries of the file; None if it is no NIfTI.
 
     Raises:
       ValueError: if the file is damaged, NIfTI-2, or has NaN or infinity; it names the file.
@@ -29,7 +65,7 @@ def check_nifti(path: str | os.PathLike[str]) -> None:
         with gzip.open(path) if packed else path.open("rb") as file:
             header = file.read(_HEADER)
             if (order := _order_of(path, header)) is None:
-                return
+                return None
             shape = struct.unpack(f"{order}8h", header[40:56])
             code, bits, begin = struct.unpack(f"{order}2h34xf", header[70:112])
             if not 0 <= begin < 2**31:
@@ -48,6 +84,7 @@ def check_nifti(path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path} is damaged or no volume ({error}).") from error
     if size < expected:
         raise ValueError(f"{path} is damaged: it has {size:,} bytes of {expected:,}.")
+    return Forms.of(header, order)
 
 
 def _order_of(path: pathlib.Path, header: bytes) -> str | None:

@@ -18,7 +18,7 @@ from jaxtyping import Num
 
 from hpunet_jax.io.dicom import place_frames, read_itk, read_series
 from hpunet_jax.io.listing import HDF5, ITK, TIFF, suffix_of
-from hpunet_jax.io.nifti import check_nifti
+from hpunet_jax.io.nifti import Forms, check_nifti
 
 _RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
 
@@ -36,6 +36,7 @@ class Volume:
       direction: the axes' directions, a 3x3 matrix row by row.
       files: of DICOM, the files of the slices in their order.
       flat: whether the file has but two axes.
+      forms: of NIfTI, both geometries that it has, which may differ.
     """
 
     array: Num[np.ndarray, "D H W"]
@@ -45,6 +46,7 @@ class Volume:
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     files: tuple[str, ...] = ()
     flat: bool = False
+    forms: Forms | None = None
 
     @property
     def located(self) -> bool:
@@ -79,12 +81,13 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
         image, files = read_series(path)
         return _from_itk(image, path, files)
     if suffix in ITK:
+        forms = None
         if suffix.startswith(".nii"):
-            read_itk(check_nifti, path)
+            forms = read_itk(check_nifti, path)
         image = read_itk(sitk.ReadImage, path)
         if suffix == ".dcm":
             place_frames(image, path)
-        return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [])
+        return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [], forms)
     if suffix in TIFF:
         return Volume(_read_tiff(path), str(path))
     if suffix in HDF5:
@@ -95,7 +98,12 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
     )
 
 
-def _from_itk(image: sitk.Image, path: pathlib.Path, files: Sequence[str] = ()) -> Volume:
+def _from_itk(
+    image: sitk.Image,
+    path: pathlib.Path,
+    files: Sequence[str] = (),
+    forms: Forms | None = None,
+) -> Volume:
     axes, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if axes == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
@@ -115,7 +123,8 @@ def _from_itk(image: sitk.Image, path: pathlib.Path, files: Sequence[str] = ()) 
         image.GetOrigin(),
         image.GetDirection(),
         tuple(files),
-        flat=axes == 2,
+        axes == 2,
+        forms,
     )
 
 

@@ -1,7 +1,9 @@
 """Results of a volume, written in its own format and geometry, so that they open over it."""
 
+import gzip
 import os
 import pathlib
+import shutil
 
 import h5py
 import numpy as np
@@ -91,10 +93,23 @@ def _write_itk(aside: pathlib.Path, suffix: str, array: np.ndarray, like: Volume
     image.SetDirection(like.direction)
     image = image[..., 0] if like.flat else image
     # SimpleITK wants the suffix whole: of `.nii.gz`, the temporary name ends in `.gz` alone.
-    whole = aside.with_name(f".{aside.name[1:].replace('.', '_')}{suffix}")
+    both = like.forms if suffix.startswith(".nii") else None
+    written = ".nii" if both else suffix
+    whole = aside.with_name(f".{aside.name[1:].replace('.', '_')}{written}")
     try:
         sitk.WriteImage(image, str(whole), useCompression=True)
-        whole.replace(aside)
+        if both:  # SimpleITK writes the one it read twice
+            with whole.open("r+b") as file:
+                both.put_into(file)
+        if suffix == written:
+            whole.replace(aside)
+        else:
+            with (
+                whole.open("rb") as plain,
+                aside.open("wb") as file,
+                gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+            ):
+                shutil.copyfileobj(plain, packed)
     finally:
         whole.unlink(missing_ok=True)
 
