@@ -20,7 +20,8 @@ import numpy as np
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.folders import LOCK, used_alone
-from hpunet_jax.io import Preparation, Slices
+from hpunet_jax.io import Preparation, Slices, result_suffix
+from hpunet_jax.io.dicom_source import source_digest
 
 FORMAT = "hpunet_jax results 1"
 _SETTINGS = "settings.json"
@@ -39,7 +40,8 @@ def settings_of(
       **options: all else that changes the result, as JSON values.
 
     Returns:
-      JSON values. Of the image it is the content that counts, not its name or place.
+      JSON values. Of the image it is the content that counts, not its name or place; of DICOM also
+      whose it is; and the format that results of it have.
     """
     hashed = hashlib.sha256(repr((image.array.shape, image.array.dtype.str, image.size)).encode())
     hashed.update(image.array.tobytes())
@@ -55,7 +57,10 @@ def settings_of(
         "spacing": preparation.spacing,
         "scale": preparation.scale,
         **options,
+        "format": ".png" if image.volume is None else result_suffix(image.volume),
     }
+    if image.volume is not None and image.volume.files:
+        settings["dicom"] = source_digest(image.volume.files)
     return json.loads(json.dumps(settings))  # as they are read again: tuples are lists
 
 

@@ -1,0 +1,45 @@
+"""Whose DICOM slices are: what results of a series say of it, beside its pixels."""
+
+import hashlib
+from collections.abc import Sequence
+
+import SimpleITK as sitk
+
+from hpunet_jax.io.dicom import read_itk
+
+# Of a series: patient (name, ID, birth date, sex), study, series and frame of reference.
+_TAGS = ("0010|0010", "0010|0020", "0010|0030", "0010|0040", "0020|000d", "0020|000e", "0020|0052")
+_INSTANCE = "0008|0018"
+
+
+def source_digest(files: Sequence[str]) -> str:
+    """A digest of whose slices some DICOM files are: patient, study, series and UIDs of the files.
+
+    DICOM segmentations repeat these, so that one of another patient does not fit although all
+    pixels are equal.
+
+    Args:
+      files: the files, in the order of the slices.
+
+    Returns:
+      16 hexadecimal digits.
+
+    Raises:
+      ValueError: if a file is damaged; it names the file.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        header = read_itk(_header, file)
+        tags = [
+            header.GetMetaData(tag) if header.HasMetaDataKey(tag) else ""
+            for tag in (*_TAGS, _INSTANCE)
+        ]
+        digest.update(repr([value.strip(" \0") for value in tags]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _header(file: str) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    reader.ReadImageInformation()
+    return reader

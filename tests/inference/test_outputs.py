@@ -1,0 +1,77 @@
+"""Results are taken for done only where they are, and nothing of the user's is removed."""
+
+import shutil
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from hpunet_jax.inference import outputs
+from hpunet_jax.inference.outputs import settings_of
+from hpunet_jax.io import Preparation, read_slices
+
+PIXELS = np.random.default_rng(0).integers(0, 100, (2, 8, 8)).astype(np.int16)
+WINDOW = Preparation(window=(0, 100))
+
+
+def settings(path, preparation=WINDOW):
+    return settings_of("sample", "weights", read_slices(path, preparation), preparation)
+
+
+@pytest.fixture
+def series(tmp_path):
+    """A folder of two slices of a patient."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number, pixels in enumerate(PIXELS):
+        image = sitk.JoinSeries(sitk.GetImageFromArray(pixels))
+        for tag, value in (
+            ("0008|0018", f"1.2.3.{number + 1}"),
+            ("0008|0060", "CT"),
+            ("0010|0020", "first"),
+            ("0020|000d", "1.2.4"),
+            ("0020|000e", "1.2.5"),
+            ("0020|0032", f"0\\0\\{number}"),
+        ):
+            image.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{number}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientID", "second"),
+        ("SeriesInstanceUID", "1.2.6"),
+        ("SOPInstanceUID", "1.2.7.{number}"),
+    ],
+)
+def test_results_of_another_series_are_no_results_of_equal_pixels(tmp_path, series, keyword, value):
+    other = shutil.copytree(series, tmp_path / "other")
+    assert settings(other) == settings(series)  # the same series in another place
+    for number, file in enumerate(sorted(other.iterdir())):
+        data = pydicom.dcmread(file)
+        setattr(data, keyword, value.format(number=number))
+        data.save_as(file)
+    before, after = settings(series), settings(other)
+    assert before["image"] == after["image"]
+    record = tmp_path / "samples.json"
+    outputs.finish(record, before, str(series), [])
+    assert outputs.finished(record, before) is not None
+    with pytest.raises(ValueError, match=r"results of something else \(dicom .*, not "):
+        outputs.finished(record, after)
+
+
+def test_results_in_another_format_are_no_results_of_equal_voxels(tmp_path):
+    for suffix in (".nii.gz", ".nrrd"):
+        sitk.WriteImage(sitk.GetImageFromArray(PIXELS), str(tmp_path / f"ct{suffix}"))
+    before, after = settings(tmp_path / "ct.nii.gz"), settings(tmp_path / "ct.nrrd")
+    assert before["image"] == after["image"]
+    record = tmp_path / "samples.json"
+    outputs.finish(record, before, "ct.nii.gz", [])
+    with pytest.raises(ValueError, match=r"\(format \.nii\.gz, not \.nrrd\)"):
+        outputs.finished(record, after)
