@@ -7,11 +7,11 @@ folder, slice by slice, and is used again by whoever computes the same.
 """
 
 import contextlib
-import fnmatch
 import hashlib
 import io
 import json
 import pathlib
+import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -22,8 +22,11 @@ from hpunet_jax.buckets import AnyPath
 from hpunet_jax.folders import LOCK, used_alone
 from hpunet_jax.io import Preparation, Slices, result_suffix
 from hpunet_jax.io.dicom_source import source_digest
+from hpunet_jax.io.write_volumes import WRITTEN
 
 FORMAT = "hpunet_jax results 1"
+SUFFIX = f"({'|'.join(re.escape(suffix) for suffix in ('.png', *WRITTEN))})"
+"""Of files that results are written to: a regular expression for `check_free`."""
 _SETTINGS = "settings.json"
 
 
@@ -130,7 +133,7 @@ def check_free(folder: AnyPath, patterns: Sequence[str], overwrite: bool = False
 
     Args:
       folder: where results are to be written.
-      patterns: what their names are like.
+      patterns: regular expressions of their whole names.
       overwrite: whether such files are removed, instead of an error.
 
     Raises:
@@ -139,7 +142,7 @@ def check_free(folder: AnyPath, patterns: Sequence[str], overwrite: bool = False
     there = [
         folder / name
         for name in files.names_in(folder)
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        if any(re.fullmatch(pattern, name) for pattern in patterns)
     ]
     if there and not overwrite:
         raise ValueError(

@@ -1,5 +1,6 @@
 """The files of `hpunet sample`: label maps and maps of numbers, of pictures and of volumes."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,14 +9,25 @@ import numpy as np
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.files import exists
 from hpunet_jax.inference.model import Model
-from hpunet_jax.inference.outputs import Parts, check_free, finish, finished, unfinished
+from hpunet_jax.inference.outputs import (
+    SUFFIX,
+    Parts,
+    check_free,
+    finish,
+    finished,
+    unfinished,
+)
 from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.inference.volumes import sample_slice
 from hpunet_jax.io import Slices, Volume, result_suffix, write_labels, write_volume
 
 RECORD, PICTURE = "samples.json", "scales.png"
 _UNFINISHED = ".unfinished"
-_NAMES = ("sample_*", "probability*", "std*", PICTURE)
+_NAMES = (  # whole ones, so that files that a user put there, such as sample_00_mine.png, stay
+    rf"sample_(\d\d|[1-9]\d\d+){SUFFIX}",
+    rf"(probability|std)(_class\d+)?{SUFFIX}",
+    re.escape(PICTURE),
+)
 _AT_ONCE = 2**28  # bytes of label maps in memory while they are put together
 
 

@@ -5,6 +5,7 @@ one at a time; an object that goes on in the next slice has another number there
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.figures.overlay import overlay
 from hpunet_jax.files import exists, write_aside
-from hpunet_jax.inference.outputs import check_free, finish, finished, unfinished
+from hpunet_jax.inference.outputs import SUFFIX, check_free, finish, finished, unfinished
 from hpunet_jax.inference.segment import Segmenter
 from hpunet_jax.instances.scores import InstanceTable
 from hpunet_jax.io import Slices, resize_labels, result_suffix, write_labels, write_volume
@@ -37,7 +38,7 @@ def finished_instances(
     if record is not None:
         return record["rows"]
     if overwrite or not known:
-        check_free(out, (f"{name}_instances.*", f"{name}_overlay.*"), overwrite)
+        check_free(out, (rf"{re.escape(name)}_(instances|overlay){SUFFIX}",), overwrite)
     return None
 
 

@@ -9,6 +9,8 @@ import SimpleITK as sitk
 
 from hpunet_jax.inference import outputs
 from hpunet_jax.inference.outputs import settings_of
+from hpunet_jax.inference.sample_files import finished_samples
+from hpunet_jax.inference.segment_files import finished_instances
 from hpunet_jax.io import Preparation, read_slices
 
 PIXELS = np.random.default_rng(0).integers(0, 100, (2, 8, 8)).astype(np.int16)
@@ -75,3 +77,27 @@ def test_results_in_another_format_are_no_results_of_equal_voxels(tmp_path):
     outputs.finish(record, before, "ct.nii.gz", [])
     with pytest.raises(ValueError, match=r"\(format \.nii\.gz, not \.nrrd\)"):
         outputs.finished(record, after)
+
+
+def test_only_files_that_the_program_writes_are_removed(tmp_path):
+    users = ["sample_00_corrected_by_hand.png", "sample_1.png", "probability_map.tif", "std.txt"]
+    ours = ["sample_00.png", "sample_123.nii.gz", "probability.tif", "std_class12.nrrd"]
+    for name in (*users, *ours):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"has no record"):
+        finished_samples(tmp_path, {})
+    assert not finished_samples(tmp_path, {}, overwrite=True)
+    assert {file.name for file in tmp_path.iterdir()} == set(users)
+    assert not finished_samples(tmp_path, {})
+
+
+def test_names_of_images_are_no_patterns(tmp_path):
+    (tmp_path / "cell[1]_instances.png").touch()
+    with pytest.raises(ValueError, match=r"cell\[1\]_instances\.png has no record"):
+        finished_instances(tmp_path, "cell[1]", {})
+    for name in ("ab_instances.png", "ab_overlay.png", "a*_overlay.png", "a*_instances.notes.txt"):
+        (tmp_path / name).touch()
+    assert finished_instances(tmp_path, "a*", {}, overwrite=True) is None
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *("cell[1]_instances.png", "ab_instances.png", "ab_overlay.png", "a*_instances.notes.txt")
+    }
