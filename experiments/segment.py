@@ -7,9 +7,10 @@ docs/volumes.md say which), and a model that was trained on instances. For each 
 <out>/<name>_instances, a 16-bit PNG or a volume in the source's format and geometry, whose values
 are the instances' numbers (0 is background; in a volume each slice has its own), and
 <out>/<name>_overlay, the instances over the image. The table <out>/instances.csv has a row for each
-instance: image, slice, number, area and box in pixels; `confidence`, the mean probability that its
-pixels are part of an instance (Appendix B.3), less for images unlike those of training; and
-`agreement`, how far the samples agree that it is one.
+instance of all images that were segmented into the folder, also by earlier calls: image, slice,
+number, area and box in pixels; `confidence`, the mean probability that its pixels are part of an
+instance (Appendix B.3), less for images unlike those of training; and `agreement`, how far the
+samples agree that it is one.
 
 Images may have any size; the network sees them whole, and the progress bar says how much memory it
 takes. All files are read once before the first is segmented, so that a damaged one is told early. A
@@ -26,7 +27,13 @@ from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.buckets import place
 from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
-from hpunet_jax.inference.segment_files import finished_instances, write_instances, write_table
+from hpunet_jax.inference.segment_files import (
+    check_table,
+    finished_instances,
+    image_name,
+    write_instances,
+    write_table,
+)
 from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.io import Slices, check_apart, find_images, name_of
 
@@ -50,6 +57,7 @@ flags.mark_flags_as_required(["checkpoint", "images", "out"])
 def main(_) -> None:
     out = place(_OUT.value, "--out")
     check_apart(out, _IMAGES.value)
+    check_table(out)
     listing = find_images(_IMAGES.value)
     if listing.skipped:
         print(listing.note())
@@ -73,30 +81,30 @@ def main(_) -> None:
             settings["calibration"] = model.calibration.digest()
         return slices, settings_of("segment", digest, slices, preparation, **settings)
 
-    rows: dict[str, list | None] = {}
+    rows: dict[pathlib.Path, list | None] = {}
     num_slices = 0
     for path in tqdm(paths, desc="check", unit="file"):
         slices, settings = read(path)
-        rows[path.name] = finished_instances(out, name_of(path), settings, _OVERWRITE.value)
-        num_slices += len(slices.array) if rows[path.name] is None else 0
+        rows[path] = finished_instances(out, name_of(path), settings, _OVERWRITE.value)
+        num_slices += len(slices.array) if rows[path] is None else 0
     if done := sum(found is not None for found in rows.values()):
         print(f"{done:,} of {len(paths):,} were segmented before")
     with tqdm(total=num_slices, desc="segment", unit="slice") as bar:
         for path in paths:
-            if rows[path.name] is None:
+            if rows[path] is None:
                 slices, settings = read(path)
-                program.warn(model.warning(path.name, slices.array))
+                program.warn(model.warning(image_name(path), slices.array))
                 try:
                     memory = segmenter.memory(slices.array.shape[1:3])
                 except ValueError as error:
                     raise ValueError(f"{path}: {error}") from error
-                bar.set_postfix_str(f"{path.name}, {memory / 1e6:,.0f} MB")
-                rows[path.name] = write_instances(
+                bar.set_postfix_str(f"{image_name(path)}, {memory / 1e6:,.0f} MB")
+                rows[path] = write_instances(
                     segmenter, slices, out, name_of(path), settings, on_slice=bar.update
                 )
-    write_table(out / "instances.csv", rows)
+    table = write_table(out)
     count = sum(map(len, rows.values()))
-    print(f"{count:,} instances in {len(paths):,} images; table: {out / 'instances.csv'}")
+    print(f"{count:,} instances in {len(paths):,} images; table: {table}")
 
 
 if __name__ == "__main__":

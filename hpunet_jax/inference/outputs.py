@@ -85,7 +85,7 @@ def finished(
     """
     if not files.exists(record):
         return None
-    found = _read(record)
+    found = read_record(record)
     if found.get("settings") == dict(settings):
         there = files.names_in(record.parent)
         return found if set(found.get("files", ())) <= set(there) else None
@@ -200,7 +200,7 @@ def unfinished(folder: AnyPath, settings: Mapping[str, Any]) -> Generator[Parts]
     """
     with used_alone(folder):
         note = folder / _SETTINGS
-        if not files.exists(note) or _read(note) != dict(settings):
+        if not files.exists(note) or read_record(note) != dict(settings):
             for name in files.names_in(folder):
                 if name.endswith(".npz"):
                     files.remove(folder / name)
@@ -213,7 +213,8 @@ def unfinished(folder: AnyPath, settings: Mapping[str, Any]) -> Generator[Parts]
         folder.rmdir()
 
 
-def _read(path: AnyPath) -> dict[str, Any]:
+def read_record(path: AnyPath) -> dict[str, Any]:
+    """What a JSON file holds; empty if it cannot be read."""
     try:
         found = json.loads(files.read_bytes(path))
     except (ValueError, OSError):

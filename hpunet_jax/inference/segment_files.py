@@ -5,8 +5,10 @@ one at a time; an object that goes on in the next slice has another number there
 """
 
 import csv
+import os
+import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +18,27 @@ from PIL import Image
 
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.figures.overlay import overlay
-from hpunet_jax.files import exists, write_aside
-from hpunet_jax.inference.outputs import SUFFIX, check_free, finish, finished, unfinished
+from hpunet_jax.files import exists, names_in, read_bytes, write_aside
+from hpunet_jax.inference.outputs import (
+    FORMAT,
+    SUFFIX,
+    check_free,
+    finish,
+    finished,
+    read_record,
+    unfinished,
+)
 from hpunet_jax.inference.segment import Segmenter
 from hpunet_jax.instances.scores import InstanceTable
-from hpunet_jax.io import Slices, resize_labels, result_suffix, write_labels, write_volume
+from hpunet_jax.io import Slices, name_of, resize_labels, result_suffix, write_labels, write_volume
 
 COLUMNS = (
     *("image", "slice", "instance", "area", "left", "top", "width", "height"),
     *("confidence", "agreement"),
 )
-_TABLE = ("areas", "boxes", "confidences", "agreements")
+TABLE = "instances.csv"
+_RECORD = "_instances.json"
+_FIELDS = ("areas", "boxes", "confidences", "agreements")
 
 
 def finished_instances(
@@ -73,13 +85,13 @@ def write_instances(
             except ValueError as error:
                 raise ValueError(f"{slices.source}: {error}") from error
             instances, table = on_grid(found.instances, found.table, slices.size)
-            arrays = {field: getattr(table, field) for field in _TABLE}
+            arrays = {field: getattr(table, field) for field in _FIELDS}
             painted = overlay(slices.array[number], found.instances)
             parts.write(number, instances=instances, overlay=painted, ids=table.ids, **arrays)
             on_slice(1)
         rows = []
         for number in range(count):
-            table = InstanceTable(*(parts.read(number, field) for field in ("ids", *_TABLE)))
+            table = InstanceTable(*(parts.read(number, field) for field in ("ids", *_FIELDS)))
             rows += rows_of(number, table)
         maps = np.stack([parts.read(number, "instances") for number in range(count)])
         painted = np.stack([parts.read(number, "overlay") for number in range(count)])
@@ -87,7 +99,8 @@ def write_instances(
             _write_maps(out / f"{name}_instances", maps, slices),
             _write_overlays(out / f"{name}_overlay", painted),
         ]
-        finish(_record(out, name), settings, slices.source, files, rows=rows)
+        more = {"image": image_name(slices.source), "rows": rows}
+        finish(_record(out, name), settings, slices.source, files, **more)
         parts.remove()
     return rows
 
@@ -129,23 +142,58 @@ def rows_of(number: int, table: InstanceTable) -> list[list[Any]]:
     ]
 
 
-def write_table(path: AnyPath, rows: Mapping[str, Iterable[Sequence[Any]]]) -> None:
-    """Writes the instances of all images as one CSV file, a row for each.
+def image_name(path: str | os.PathLike[str]) -> str:
+    """What the table calls an image: the name of its file or folder, also of a folder `.`."""
+    return name_of(path) if pathlib.Path(path).is_dir() else pathlib.Path(path).name
+
+
+def check_table(out: AnyPath) -> None:
+    """Refuses a folder whose table is not one of instances, so that no file of a user is replaced.
+
+    Args:
+      out: where results are to be written.
+
+    Raises:
+      ValueError: if the file of the table's name there has other columns.
+    """
+    path = out / TABLE
+    if not exists(path):
+        return
+    found = read_bytes(path).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    if found != ",".join(COLUMNS):
+        raise ValueError(
+            f"{path} is not a table of hpunet segment (its first line is {found[:60]!r}, not "
+            f"{','.join(COLUMNS)}): move it away, or choose another --out."
+        )
+
+
+def write_table(out: AnyPath) -> AnyPath:
+    """Writes the instances of all images that are segmented in a folder as one CSV file.
 
     The columns are the image's name, the slice's number in it (0 in a picture), the instance's
     number in its map, its area in pixels, the least box around it, its confidence (Appendix B.3,
     `instance_scores`) and how far the samples agree on it (`sample_agreement`).
 
     Args:
-      path: the file.
-      rows: {name of the image: its rows}, as of `write_instances`.
+      out: the folder. It is its records that are read, also those of earlier calls.
+
+    Returns:
+      The file.
     """
-    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+    names = names_in(out)
+    with write_aside(out / TABLE) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for name, of_image in rows.items():
-            for *integers, confidence, agreement in of_image:
-                writer.writerow([name, *integers, f"{confidence:.4f}", f"{agreement:.4f}"])
+        for name in names:
+            record = read_record(out / name) if name.endswith(_RECORD) else {}
+            if record.get("format") != FORMAT or not set(record["files"]) <= set(names):
+                continue
+            # Earlier versions did not note the image's name.
+            image = record.get("image") or pathlib.Path(record["source"]).name
+            image = image or name.removesuffix(_RECORD)
+            for *integers, confidence, agreement in record["rows"]:
+                writer.writerow([image, *integers, f"{confidence:.4f}", f"{agreement:.4f}"])
+    return out / TABLE
 
 
 def _write_maps(path: AnyPath, maps: np.ndarray, slices: Slices) -> AnyPath:
@@ -170,7 +218,7 @@ def _write_overlays(path: AnyPath, painted: np.ndarray) -> AnyPath:
 
 
 def _record(out: AnyPath, name: str) -> AnyPath:
-    return out / f"{name}_instances.json"
+    return out / f"{name}{_RECORD}"
 
 
 def _parts_folder(out: AnyPath, name: str) -> AnyPath:
