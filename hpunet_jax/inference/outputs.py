@@ -12,6 +12,8 @@ import io
 import json
 import pathlib
 import re
+import zipfile
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -160,9 +162,13 @@ class Parts:
         self._folder = folder
 
     def missing(self, count: int) -> list[int]:
-        """Numbers of the slices, of so many, that are not there yet."""
+        """Numbers of the slices, of so many, that are not there yet, or damaged."""
         there = set(files.names_in(self._folder))
-        return [number for number in range(count) if self._file(number).name not in there]
+        return [
+            number
+            for number in range(count)
+            if self._file(number).name not in there or not self._is_whole(number)
+        ]
 
     def write(self, number: int, **arrays: Any) -> None:
         """Writes a slice's arrays."""
@@ -179,6 +185,14 @@ class Parts:
         for name in files.names_in(self._folder):
             if name != LOCK:  # which is still held
                 files.remove(self._folder / name)
+
+    def _is_whole(self, number: int) -> bool:
+        data = files.read_bytes(self._file(number))
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as file:
+                return file.testzip() is None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+            return False
 
     def _file(self, number: int) -> AnyPath:
         return self._folder / f"{number:06d}.npz"

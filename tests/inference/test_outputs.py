@@ -101,3 +101,17 @@ def test_names_of_images_are_no_patterns(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {
         *("cell[1]_instances.png", "ab_instances.png", "ab_overlay.png", "a*_instances.notes.txt")
     }
+
+
+def test_a_slice_that_was_cut_short_is_computed_again(tmp_path):
+    with outputs.unfinished(tmp_path / "parts", {}) as parts:
+        for number in range(4):
+            parts.write(number, labels=PIXELS)
+    whole = (tmp_path / "parts/000001.npz").read_bytes()
+    (tmp_path / "parts/000001.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "parts/000002.npz").write_bytes(b"")
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes(100) + whole[middle + 100 :]
+    (tmp_path / "parts/000003.npz").write_bytes(damaged)
+    with outputs.unfinished(tmp_path / "parts", {}) as parts:
+        assert parts.missing(5) == [1, 2, 3, 4]
