@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet_jax.app import arrays, saving
+from hpunet_jax.app.asked import integer, mark_list, marked
 from hpunet_jax.app.pictures import Picture, Pictures
 from hpunet_jax.inference.case import Case
 from hpunet_jax.inference.model import Model
@@ -21,6 +22,7 @@ from hpunet_jax.inference.padding import pad_to_multiple
 
 _NUM_SAMPLES = 64
 _AT_MOST = 6
+_PREPARED = ("window", "percentiles", "spacing", "scale")  # of `Preparation`, in a record
 
 
 class Opened(NamedTuple):
@@ -76,7 +78,7 @@ class Explorer:
             for g in picture.graders
         ]
         return {
-            "id": _integer(request, "image"),
+            "id": integer(request, "image"),
             "name": picture.name,
             "slice": picture.slice,
             "slices": picture.slices,
@@ -138,7 +140,7 @@ class Explorer:
     def reconstruct(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The noise that stands for the reconstruction of a grader's segmentation."""
         opened = self._open(request)
-        number = _integer(request, "grader")
+        number = integer(request, "grader")
         graders = opened.picture.graders
         if not 0 <= number < len(graders):
             raise ValueError(f"`grader` is {number}, but this picture has {len(graders)} graders.")
@@ -153,7 +155,7 @@ class Explorer:
     def fit(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The noise whose segmentation has the marked pixels as they are marked."""
         opened = self._open(request)
-        inside, outside = (_marks(request, name, opened) for name in ("inside", "outside"))
+        inside, outside = (_marks(opened, request, name) for name in ("inside", "outside"))
         with self._lock:
             fitted = opened.case.fit(inside=inside, outside=outside)
             noise = arrays.noise_to_json(_noise(opened.case, fitted.latents))
@@ -175,9 +177,11 @@ class Explorer:
             "model": self.name,
             "weights": self._digest,
             "image": opened.picture.source,
+            "image_digest": opened.picture.digest,
             "slice": opened.picture.slice,
+            **{name: getattr(opened.picture.preparation, name) for name in _PREPARED},
             "from": str(request.get("from", ""))[:200],
-            "marks": _mark_list(request),
+            "marks": mark_list(request),
             "noise": arrays.noise_to_json(noise),
             "latents": arrays.noise_to_json(latents),
             "latent_shapes": [list(shape) for shape in opened.case.latent_shapes],
@@ -193,9 +197,12 @@ class Explorer:
         return {"name": name, "files": [str(file) for file in files]}
 
     def saved(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The names of what was saved of a picture."""
+        """The names of what was saved of a picture, as it is prepared now."""
         opened = self._open(request)
-        return {"names": saving.saved(self.out, self._saved_name(opened)) if self.out else []}
+        if self.out is None:
+            return {"names": []}
+        names = saving.saved(self.out, self._saved_name(opened))
+        return {"names": [n for n in names if self._digest_in(n) == opened.picture.digest]}
 
     def load(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The state of a saved segmentation."""
@@ -206,6 +213,14 @@ class Explorer:
         record = saving.read(f"{self._folder()}/{name}.json")
         if record.get("weights") != self._digest:
             raise ValueError(f"{name} was made with other weights than this model has.")
+        if (digest := record.get("image_digest")) != opened.picture.digest:
+            raise ValueError(
+                f"{name} was saved of other pixels than this picture has: open {record.get('image')} "
+                "with the window, percentiles, spacing and scale of its record to load it."
+                if digest
+                else f"{name} has no `image_digest` that says of which pixels it was saved: it is "
+                "of an earlier version, so save it anew."
+            )
         noise = arrays.noise_from_json(record.get("noise"), opened.case.latent_shapes)
         return {
             "name": name,
@@ -214,7 +229,7 @@ class Explorer:
         }
 
     def _open(self, request: Mapping[str, Any]) -> Opened:
-        number, slice_number = _integer(request, "image"), _integer(request, "slice", 0)
+        number, slice_number = integer(request, "image"), integer(request, "slice", 0)
         if not 0 <= number < len(self.pictures.names):
             raise ValueError(
                 f"`image` is {number}, but there are {len(self.pictures.names)} images, from 0."
@@ -246,6 +261,13 @@ class Explorer:
             raise ValueError("nothing can be saved: the program was started without --out.")
         return self.out
 
+    def _digest_in(self, name: str) -> str | None:
+        """The digest of the pixels that a saved segmentation is of; None of what is no record."""
+        try:
+            return saving.read(f"{self._folder()}/{name}.json").get("image_digest")
+        except (ValueError, OSError):  # it stands beside the others, and is never loaded
+            return None
+
     def _saved_name(self, opened: Opened) -> str:
         picture = opened.picture
         return picture.name if picture.slices == 1 else f"{picture.name}_slice{picture.slice}"
@@ -267,40 +289,10 @@ def _latents(case: Case, noise: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [z for z in latents if z is not None]
 
 
-def _integer(request: Mapping[str, Any], name: str, default: int | None = None) -> int:
-    value = request.get(name, default)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
-        value = int(value)
-    if type(value) is not int:
-        raise ValueError(f"`{name}` must be a whole number.")
-    return value
-
-
-def _mark_list(request: Mapping[str, Any]) -> list[list[Any]]:
-    marks = request.get("marks", [])
-    good = isinstance(marks, list) and all(
-        isinstance(m, list) and [type(v) for v in m] == [int, int, bool] for m in marks
-    )
-    if not good:
-        raise ValueError("`marks` must be a list of [row, column, inside].")
-    return marks
-
-
-def _marks(request: Mapping[str, Any], name: str, opened: Opened) -> np.ndarray:
+def _marks(opened: Opened, request: Mapping[str, Any], name: str) -> np.ndarray:
     """Marked pixels as rows and columns of the padded image [n, 2]."""
-    marks = request.get(name, [])
-    height, width = opened.picture.pixels.shape[:2]
-    good = isinstance(marks, list) and all(
-        isinstance(m, list)
-        and [type(v) for v in m] == [int, int]
-        and 0 <= m[0] < height
-        and 0 <= m[1] < width
-        for m in marks
-    )
-    if not good:
-        raise ValueError(f"`{name}` must be a list of [row, column] inside of the image.")
     offset = np.array([s.start for s in opened.inside])
-    return np.array(marks, np.int64).reshape(-1, 2) + offset
+    return marked(request, name, opened.picture.pixels.shape[:2]) + offset
 
 
 def _area(labels: np.ndarray, picture: Picture) -> str:

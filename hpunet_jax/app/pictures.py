@@ -1,6 +1,7 @@
 """What the page shows: images of a folder, or test images of the model's data set with graders."""
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.volumes import read_for
 from hpunet_jax.io import Preparation, Slices, Volume, name_of
+from hpunet_jax.io.preparation import AS_STORED
 
 PRESETS = {
     "lung": (-1000.0, 400.0),
@@ -46,6 +48,7 @@ class Picture(NamedTuple):
       hounsfield: whether these units are those of CT, for which there are presets.
       volume: the volume that it is a slice of, into whose geometry masks are saved; None of a
         plain image.
+      preparation: how the pixels were made of the file's values.
     """
 
     name: str
@@ -58,6 +61,14 @@ class Picture(NamedTuple):
     ends: tuple[float, float] | None = None
     hounsfield: bool = False
     volume: Volume | None = None
+    preparation: Preparation = AS_STORED
+
+    @property
+    def digest(self) -> str:
+        """Of the pixels as the model takes them, whatever the file is called."""
+        hashed = hashlib.sha256(repr((self.pixels.shape, self.pixels.dtype.str)).encode())
+        hashed.update(self.pixels.tobytes())
+        return hashed.hexdigest()[:16]
 
     @property
     def window(self) -> tuple[float, float]:
@@ -155,4 +166,5 @@ def slice_picture(slices: Slices, number: int, name: str, preparation: Preparati
         ends=slices.ends,
         hounsfield=slices.volume is not None and slices.values[0] < -500,  # air
         volume=slices.volume,
+        preparation=preparation,
     )

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from hpunet_jax.app.explorer import Explorer
+from hpunet_jax.app.pictures import file_pictures
 from hpunet_jax.app.server import build_app
+from hpunet_jax.io import Preparation
 
 PLACE = {"image": 0, "slice": 0}
 
@@ -98,7 +101,36 @@ def test_what_is_saved_can_be_loaded_and_is_never_overwritten(client, tmp_path):
     for read, written in zip(loaded["noise"], noise, strict=True):
         np.testing.assert_array_equal(np.float32(read), np.float32(written))
     record = json.loads((tmp_path / "out" / "picture_0_001.json").read_text())
-    assert {"weights", "image", "latents", "time", "note"} <= record.keys()
+    assert {"weights", "image", "image_digest", "latents", "time", "note"} <= record.keys()
+    assert {"window", "percentiles", "spacing", "scale"} <= record.keys()
+
+
+def test_what_was_saved_of_other_pixels_is_neither_listed_nor_loaded(model, tmp_path):
+    def explorer(file, **preparation):
+        pictures = file_pictures(model, [tmp_path / file], Preparation(**preparation))
+        return Explorer(model, "tiny", pictures, str(tmp_path / "out"))
+
+    rng = np.random.default_rng(0)
+    for file in ("one/a b.png", "two/a b.png", "one/a_b.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 8)).astype(np.uint8)).save(tmp_path / file)
+    first = explorer("one/a b.png")
+    noise = [[0.0] * int(np.prod(shape)) for shape in first.image(PLACE)["scales"]]
+    name = first.save({**PLACE, "noise": noise})["name"]
+    assert explorer("one/a b.png").saved(PLACE) == {"names": [name]}
+    assert explorer("one/a b.png").load({**PLACE, "name": name})["name"] == name
+    others = [explorer("two/a b.png"), explorer("one/a_b.png")]
+    others += [explorer("one/a b.png", window=(0, 99)), explorer("one/a b.png", scale=2.0)]
+    for other in others:
+        assert other.saved(PLACE) == {"names": []}
+        with pytest.raises(ValueError, match=f"{name} was saved of other pixels"):
+            other.load({**PLACE, "name": name})
+    file = tmp_path / "out" / f"{name}.json"
+    old = {k: v for k, v in json.loads(file.read_text()).items() if k != "image_digest"}
+    file.write_text(json.dumps(old))
+    assert first.saved(PLACE) == {"names": []}
+    with pytest.raises(ValueError, match=f"{name} has no `image_digest`"):
+        first.load({**PLACE, "name": name})
 
 
 @pytest.mark.parametrize(
