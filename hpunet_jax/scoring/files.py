@@ -77,7 +77,8 @@ def score_files(
 
     Args:
       options: what, and how.
-      tell: is told how the folders were understood, before anything is scored.
+      tell: is told how the folders were understood, before anything is scored, and which images
+        cannot be shown.
 
     Returns:
       What `evaluation.scores.summarize` gives.
@@ -102,15 +103,21 @@ def score_files(
         columns, sorted_by = image_scores(runs[0]), "ged2"
     results = summarize(runs, options.bootstraps, options.seed)
     names = [case.name for case in pairing.cases]
-    worst, best = _worst_and_best(columns[sorted_by], options.shown)
+    worst, best = (
+        _shown(pairing, places, classes, options.images)
+        for places in _worst_and_best(columns[sorted_by], options.shown)
+    )
+    for image in (*worst, *best):
+        if image.note:
+            tell(f"{names[image.place]} is shown without its image: {image.note}")
     page = html_report(
         results,
         names,
         columns,
         sources={"truth": options.truth, "samples": options.samples},
         about=pairing.note(),
-        worst=_shown(pairing, worst, classes, options.images),
-        best=_shown(pairing, best, classes, options.images),
+        worst=worst,
+        best=best,
         sorted_by=sorted_by,
         reliability=reliability(runs[0].levels["model"]) if classes else None,
     )
@@ -153,11 +160,18 @@ def _shown(
     classes: Classes | None,
     images: str | os.PathLike[str] | None,
 ) -> list[Shown]:
-    """The pictures of some images."""
+    """The pictures of some images; without the image itself where it cannot be read."""
     cases = [pairing.cases[place] for place in places]
     found = find_pictures(pathlib.Path(images), [case.name for case in cases]) if images else {}
     kind = (classes.num_classes, classes.foreground) if classes else (None, None)
-    return [
-        Shown(place, case_pictures(case, *kind, found.get(case.name)))
-        for place, case in zip(places, cases, strict=True)
-    ]
+    shown = []
+    for place, case in zip(places, cases, strict=True):
+        image, note = found.get(case.name), ""
+        try:
+            pictures = case_pictures(case, *kind, image)
+        except (ValueError, OSError) as error:
+            if image is None:
+                raise
+            pictures, note = case_pictures(case, *kind), str(error)
+        shown.append(Shown(place, pictures, note))
+    return shown

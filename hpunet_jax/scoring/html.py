@@ -55,10 +55,12 @@ class Shown(NamedTuple):
     Attributes:
       place: its place among all images.
       pictures: its gradings and samples.
+      note: why the image itself is not among them, if it should be.
     """
 
     place: int
     pictures: Sequence[Picture]
+    note: str = ""
 
 
 def html_report(
@@ -151,9 +153,10 @@ def _card(image: Shown, names: Sequence[str], columns: Mapping[str, np.ndarray])
         f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
         for picture in image.pictures
     )
+    note = f'<p class="quiet">Without its image: {escape(image.note)}</p>' if image.note else ""
     few = " few" if len(image.pictures) <= _FEW else ""
     return (
-        f'<div class="card"><h3>{escape(names[image.place])}</h3><dl>{scores}</dl>'
+        f'<div class="card"><h3>{escape(names[image.place])}</h3><dl>{scores}</dl>{note}'
         f'<div class="pictures{few}">{pictures}</div></div>'
     )
 

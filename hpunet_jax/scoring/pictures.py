@@ -12,7 +12,9 @@ from PIL import Image
 from hpunet_jax.figures.palettes import instance_palette, neurite_palette, paint
 from hpunet_jax.figures.panels import unit_image
 from hpunet_jax.instances import renumber
-from hpunet_jax.io import read_slices
+from hpunet_jax.io import Preparation, name_of, read_slices
+from hpunet_jax.io.listing import MEDICAL, SUFFIXES, is_clutter, suffix_of
+from hpunet_jax.io.preparation import WindowNeeded
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.scoring.pairing import Case
 from hpunet_jax.scoring.reading import read_case
@@ -20,6 +22,7 @@ from hpunet_jax.scoring.reading import read_case
 MOST_SAMPLES = 8
 _SIDE = 256  # greatest, in pixels
 _TINT = 0.5  # of a label over its image
+_FOR_THE_EYE = (1.0, 99.0)  # percentiles that become black and white where values need a window
 
 
 class Picture(NamedTuple):
@@ -52,7 +55,8 @@ def case_pictures(
       The image, if given, the gradings, and up to `MOST_SAMPLES` samples.
 
     Raises:
-      ValueError: if the image has another size than its maps.
+      ValueError: if the image cannot be read, or has another size than its maps; it names it.
+      OSError: if a file cannot be read at all.
     """
     truth, samples = read_case(case, foreground)
     marked = [((maps != 0) & (maps != IGNORED)).sum(axis=(1, 2)) for maps in truth.values()]
@@ -69,17 +73,22 @@ def case_pictures(
 
 
 def find_pictures(folder: pathlib.Path, names: Sequence[str]) -> Mapping[str, pathlib.Path]:
-    """The image files of some names in a folder; names without one are left out."""
+    """The image files of some names in a folder, as `name_of` names them; others are left out."""
     found: dict[str, pathlib.Path] = {}
     for name in names:
-        files = sorted(folder.glob(f"{name}.*")) if not set(name) & set("[]*?") else []
-        if files:
-            found[name] = files[0]
+        inside = (folder / name).parent
+        for file in sorted(inside.iterdir()) if inside.is_dir() else ():
+            kind = suffix_of(file) in (*SUFFIXES, *MEDICAL) and not is_clutter(file.name)
+            if kind and file.is_file() and name_of(file) == (folder / name).name:
+                found.setdefault(name, file)
     return found
 
 
 def _slice_of(path: pathlib.Path, place: int, shape: tuple[int, ...]) -> np.ndarray:
-    array = read_slices(path).array
+    try:
+        array = read_slices(path).array
+    except WindowNeeded:  # for the eye alone
+        array = read_slices(path, Preparation(percentiles=_FOR_THE_EYE)).array
     if array.shape[:3] != shape:
         raise ValueError(
             f"{path} has {'x'.join(map(str, array.shape[:3]))} pixels, but its maps "
