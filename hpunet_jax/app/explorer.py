@@ -215,8 +215,8 @@ class Explorer:
             raise ValueError(f"{name} was made with other weights than this model has.")
         if (digest := record.get("image_digest")) != opened.picture.digest:
             raise ValueError(
-                f"{name} was saved of other pixels than this picture has: open "
-                f"{record.get('image')} with the window, percentiles, spacing and scale of its record to load it."
+                f"{name} was saved of other pixels: open {record.get('image')} with the window, "
+                "percentiles, spacing and scale of its record to load it."
                 if digest
                 else f"{name} has no `image_digest` that says of which pixels it was saved: it is "
                 "of an earlier version, so save it anew."
