@@ -12,6 +12,8 @@ import numpy as np
 import scipy  # its parts load when they are used
 from jaxtyping import Float32, Num, Shaped
 
+from hpunet_jax.io.stored import check_size
+
 _FULL = 65_535  # what a window's upper end becomes
 _EXTREME = 100  # of scales
 _EVEN = 0.01  # by how much the sides of a square pixel may differ
@@ -79,6 +81,13 @@ class Preparation:
                 raise ValueError(
                     f"data.{name} must be two numbers, or (), not {getattr(self, name)}."
                 )
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"data.{name} is {getattr(self, name)}: expected finite numbers.")
+        if self.percentiles and not 0 <= min(self.percentiles) <= max(self.percentiles) <= 100:
+            raise ValueError(
+                f"data.percentiles is {self.percentiles}: expected two of 0 to 100, "
+                "such as (1, 99)."
+            )
         for name in ("window", "percentiles"):
             ends = getattr(self, name)
             if ends and not ends[0] < ends[1]:
@@ -163,7 +172,8 @@ class Preparation:
         """The height and width that an image of a size and spacing is resampled to.
 
         Raises:
-          ValueError: if the spacing is not known, but one is wanted; it names the file.
+          ValueError: if the spacing is not known, but one is wanted, or the image would become too
+            large, or be enlarged or reduced too much; it names the file.
         """
         if self.spacing and spacing is None:
             raise ValueError(
@@ -173,8 +183,17 @@ class Preparation:
             )
         spacing = spacing or (1, 1)
         to = self.spacing or spacing
-        scaled = (n * self.scale * old / new for n, old, new in zip(size, spacing, to, strict=True))
-        height, width = (max(1, round(n)) for n in scaled)
+        factors = [self.scale * old / new for old, new in zip(spacing, to, strict=True)]
+        if not all(1 / _EXTREME <= factor <= _EXTREME for factor in factors):
+            raise ValueError(
+                f"{source} with pixels of {spacing[0]:g}x{spacing[1]:g} mm would be scaled by "
+                f"{factors[0]:g}x{factors[1]:g} with data.spacing={self.spacing} and data.scale="
+                f"{self.scale:g}: expected {1 / _EXTREME:g} to {_EXTREME}; choose a spacing and "
+                "scale nearer to the image's own."
+            )
+        height, width = (max(1, round(n * by)) for n, by in zip(size, factors, strict=True))
+        if (height, width) != tuple(size):
+            check_size(height, width, f"{source}, resampled,")
         return height, width
 
     def ends(self, values: Num[np.ndarray, "..."], source: str) -> tuple[float, float] | None:

@@ -85,11 +85,27 @@ def test_what_cannot_be_prepared_is_named(values, preparation, message):
         ({"window": (0, 1), "percentiles": (1, 99)}, "in two ways"),
         ({"spacing": (0, 1)}, "above 0"),
         ({"scale": 0}, "data.scale is 0.0: expected 0.01 to 100"),
+        ({"window": (0, np.inf)}, r"data.window is \(0.0, inf\): expected finite"),
+        ({"window": (-np.inf, 0)}, "data.window is .*: expected finite"),
+        ({"spacing": (1, np.nan)}, "data.spacing is .*: expected finite"),
+        ({"percentiles": (1, 101)}, r"data.percentiles is \(1.0, 101.0\): expected two of 0 to"),
+        ({"percentiles": (-1, 99)}, "data.percentiles is .*: expected two of 0 to 100"),
     ],
 )
 def test_fields_that_make_no_sense_are_named(fields, message):
     with pytest.raises(ValueError, match=message):
         Preparation.from_config(fields)
+
+
+def test_sizes_beyond_all_measure_are_refused_before_memory_is_taken():
+    tiny = Preparation(spacing=(1e-5, 1e-5))
+    with pytest.raises(ValueError, match=r"ct\.nii with pixels of 0\.8x0\.8 mm would be scaled"):
+        tiny.images(CT.astype(np.uint16), (0.8, 0.8), "ct.nii")
+    with pytest.raises(ValueError, match=r"would be scaled by 0\.0008x0\.0008"):
+        Preparation(spacing=(1000.0, 1000.0)).size((512, 512), (0.8, 0.8), "ct.nii")
+    with pytest.raises(ValueError, match="resampled, has 51,200x51,200 pixels"):
+        Preparation(scale=100.0).size((512, 512), None, "ct.nii")
+    assert Preparation(scale=100.0).size((6, 8), None, "ct.nii") == (600, 800)
 
 
 def test_a_run_prepares_files_as_its_config_says():
