@@ -81,7 +81,7 @@ class Picture(NamedTuple):
         presets = {"whole range": self.window}
         if self.hounsfield and self.ends:
             low, high = self.ends
-            scale = self.window[1] / (high - low)
+            scale = self.window[1] / ((high - low) or 1.0)  # as a constant volume is prepared
             for name, window in PRESETS.items():
                 presets[name] = ((window[0] - low) * scale, (window[1] - low) * scale)
         return presets

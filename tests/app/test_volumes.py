@@ -51,3 +51,11 @@ def test_a_mask_is_saved_in_place_of_its_slice(volumes, tmp_path):
     left, right = shown[:, ::2], shown[:, 1::2]
     assert ((written.array[1] == left) | (written.array[1] == right)).all()
     assert opened["slices"] == 3
+
+
+def test_a_volume_of_nothing_but_air_is_shown_with_percentiles(model, tmp_path):
+    air = sitk.GetImageFromArray(np.full((2, 8, 8), -1000, np.int16))
+    sitk.WriteImage(air, str(tmp_path / "air.nii"))
+    pictures = file_pictures(model, [tmp_path / "air.nii"], Preparation(percentiles=(1, 99)))
+    opened = Explorer(model, "tiny", pictures, None).image({"image": 0})
+    assert np.isfinite(list(opened["presets"].values())).all()
