@@ -34,6 +34,7 @@ from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
 from hpunet_jax.figures.model import model_figures, scale_choices
 from hpunet_jax.figures.scales import scales_figure
+from hpunet_jax.inference.inputs import check_takes_images_alone
 from hpunet_jax.inference.outputs import settings_of
 from hpunet_jax.inference.sample_files import finished_samples, write_samples
 from hpunet_jax.inference.tiles import TILE
@@ -89,6 +90,7 @@ def sample_data_set(model: hpunet_jax.Model, out: AnyPath) -> None:
 
 def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) -> None:
     """Writes the samples of files as label maps and maps of numbers, with a picture of each."""
+    check_takes_images_alone(model.extrapolates)
     check_apart(out, source)
     listing = find_images(source)
     if listing.skipped:

@@ -103,6 +103,15 @@ def check_inputs(network: Network, images: Any, visible_labels: Any, extrapolate
     return Inputs(seen, single)
 
 
+def check_takes_images_alone(extrapolates: bool) -> None:
+    """Raises a `ValueError` if a model needs more than images, of a program that has no more."""
+    if extrapolates:
+        raise ValueError(
+            "this model was trained to extrapolate (data.extrapolation) and needs a part of the "
+            "segmentation: take a model without, such as that of configs/demo_neurites.py."
+        )
+
+
 def check_labels(labels: Any, shape: Sequence[int], num_classes: int) -> np.ndarray:
     """The segmentations of images, as int32.
 

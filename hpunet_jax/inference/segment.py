@@ -14,7 +14,7 @@ import numpy as np
 
 from hpunet_jax.arguments import check_choice, check_integer, check_seed
 from hpunet_jax.inference import devices
-from hpunet_jax.inference.inputs import as_unit_images
+from hpunet_jax.inference.inputs import as_unit_images, check_takes_images_alone
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.padding import pad_to_multiple
 from hpunet_jax.inference.summing import drawn_noise, like, over_samples
@@ -129,11 +129,7 @@ class Segmenter:
         self.model, self.options, self.max_memory = model, options, max_memory
         num_ids = model.config.get("data", {}).get("num_ids", None)
         self.classes = stochastic_classes(model.num_classes, num_ids)
-        if model.extrapolates:
-            raise ValueError(
-                "this model was trained to extrapolate (data.extrapolation) and needs a part of "
-                "the segmentation: take a model without, such as that of configs/demo_neurites.py."
-            )
+        check_takes_images_alone(model.extrapolates)
         self._compiled = functools.cache(self._compile)
 
     def __call__(self, image: np.ndarray) -> Segmentation:

@@ -1,9 +1,14 @@
 """A model that fills in what is hidden (Fig. 5): what it sees, and what it refuses."""
 
+import pathlib
+import subprocess
+import sys
+
 import jax
 import ml_collections
 import numpy as np
 import pytest
+from PIL import Image
 
 from hpunet_jax import load
 from hpunet_jax.checkpoints import Checkpoints
@@ -12,6 +17,8 @@ from hpunet_jax.inference.model import Model
 from hpunet_jax.networks import build_network
 from hpunet_jax.tasks.extrapolation import hide, num_channels, visible_input
 from hpunet_jax.training.setup import build_draw_batch
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +126,20 @@ def test_a_loaded_model_knows_that_it_extrapolates(tmp_path, model, images, labe
     np.testing.assert_array_equal(
         load(tmp_path).sample(images, **arguments), model.sample(images, **arguments)
     )
+
+
+@pytest.mark.parametrize("program", ["sample", "explore"])
+def test_programs_that_have_images_alone_refuse_it_in_the_sentence_of_segment(tmp_path, program):
+    if program == "explore":
+        pytest.importorskip("starlette", reason="pip install hpunet_jax[app]")
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "a.png")
+    arguments = [f"--images={tmp_path / 'a.png'}", f"--out={tmp_path / 'out'}"]
+    arguments += ["--checkpoint=pretrained/neurites_extrapolation"]
+    arguments += ["--port=0"] if program == "explore" else []
+    command = [sys.executable, "-m", f"experiments.{program}", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 1
+    assert "error: this model was trained to extrapolate (data.extrapolation)" in done.stderr
+    assert not (tmp_path / "out").exists()
