@@ -19,8 +19,9 @@ import hpunet_jax
 from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Picture, Pictures, example_picture, file_pictures
-from hpunet_jax.app.server import LOCAL, build_app
+from hpunet_jax.app.server import LOCAL, bound, build_app
 from hpunet_jax.folders import check_local
+from hpunet_jax.inference.inputs import check_takes_images_alone
 from hpunet_jax.io import check_apart, find_images
 from hpunet_jax.tasks.crop import centre_crop
 
@@ -34,19 +35,23 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Default: the config's data.di
 _OUT = flags.DEFINE_string("out", "explored", "Folder for what is saved.")
 _COUNT = flags.DEFINE_integer("count", 100, "Test images, spread over the split.", lower_bound=1)
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to answer at.")
-_PORT = flags.DEFINE_integer("port", 8321, "Port.", lower_bound=0, upper_bound=65535)
+_PORT = flags.DEFINE_integer(
+    "port", 8321, "Port; 0: any that is free.", lower_bound=0, upper_bound=65535
+)
 flags.mark_flag_as_required("checkpoint")
 
 
 def main(_: Sequence[str]) -> None:
+    listening, address = bound(_HOST.value, _PORT.value)  # before the model takes its time
     model = checkpoint_flags.load(_CHECKPOINT.value)
+    check_takes_images_alone(model.extrapolates)
     pictures = of_files(model) if _IMAGES.value else of_data_set(model)
     explorer = Explorer(model, _CHECKPOINT.value, pictures, str(check_local(_OUT.value, "--out")))
     token = None if _HOST.value in LOCAL else secrets.token_urlsafe(16)
     query = f"?token={token}" if token else ""
-    print(f"explore: http://{_HOST.value}:{_PORT.value}/{query}   (Ctrl-C ends it)", flush=True)
+    print(f"explore: {address}{query}   (Ctrl-C ends it)", flush=True)
     app = build_app(explorer, _HOST.value, token)
-    uvicorn.run(app, host=_HOST.value, port=_PORT.value, log_level="warning")
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 def of_files(model: hpunet_jax.Model) -> Pictures:

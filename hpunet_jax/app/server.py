@@ -5,10 +5,12 @@ alone it answers to no other name (a foreign page cannot reach it by rebinding a
 bound to others it asks for a token.
 """
 
+import errno
 import hmac
 import json
 import logging
 import pathlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -101,6 +103,34 @@ def build_app(explorer: Explorer, host: str = "127.0.0.1", token: str | None = N
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed)],
         exception_handlers={HTTPException: _http_error, Exception: _our_error},
     )
+
+
+def bound(host: str, port: int) -> tuple[socket.socket, str]:
+    """Takes an address before anything is said of it.
+
+    Args:
+      host: the machine's name or address.
+      port: the port; 0: any that is free.
+
+    Returns:
+      The listening socket, and the address for a browser.
+
+    Raises:
+      OSError: if it cannot be had; it names the flags.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise OSError(
+            f"--port={port} is taken by another program: choose another, or 0 for any that is free."
+            if taken
+            else f"--host={host} with --port={port} cannot be listened at ({error.strerror}): "
+            "choose an address of this machine, and a port from 1024."
+        ) from error
+    name = f"[{host}]" if family == socket.AF_INET6 else host
+    return listening, f"http://{name}:{listening.getsockname()[1]}/"
 
 
 async def _run(explorer: Explorer, answer: Answer, values: Any) -> Response:

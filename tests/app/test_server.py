@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import file_pictures
-from hpunet_jax.app.server import build_app
+from hpunet_jax.app.server import bound, build_app
 from hpunet_jax.io import Preparation
 
 PLACE = {"image": 0, "slice": 0}
@@ -206,3 +206,15 @@ def test_only_so_many_encoded_pictures_are_kept(client, explorer):
     for image in (0, 1, 2, 1):
         assert client.get(f"/api/images/{image}").status_code == 200
     assert list(explorer._cases) == [(2, 0), (1, 0)]
+
+
+def test_an_address_is_said_only_once_it_is_had():
+    listening, address = bound("127.0.0.1", 0)
+    with listening:
+        port = listening.getsockname()[1]
+        assert address == f"http://127.0.0.1:{port}/"
+        assert port
+        with pytest.raises(OSError, match=f"^--port={port} is taken by another program"):
+            bound("127.0.0.1", port)
+    with pytest.raises(OSError, match=r"^--host=192\.0\.2\.1 with --port=0 cannot be listened at"):
+        bound("192.0.2.1", 0)  # an address of no machine
