@@ -36,6 +36,7 @@ def main(_) -> None:
     from hpunet_jax.data.own.folder import find_parts
 
     if _JSON.value:
+        check_apart(_JSON.value, pathlib.Path(_DIR.value) / "dataset.json")
         for part in find_parts(_DIR.value):
             check_apart(_JSON.value, pathlib.Path(_DIR.value) / part)
     report = check(

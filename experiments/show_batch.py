@@ -10,6 +10,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
+from hpunet_jax.io import check_apart
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
 _OUT = flags.DEFINE_string("out", "batch.png", "The picture to write.")
@@ -27,6 +28,7 @@ def main(_) -> None:
     from hpunet_jax.training.setup import build_draw_batch
 
     config = _CONFIG.value
+    check_apart(_OUT.value, config.data.dir)
     builder = pipeline.open_data_set(config)
     seed = config.training.seed
     batches = pipeline.train_batches(

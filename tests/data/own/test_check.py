@@ -254,6 +254,24 @@ def test_an_empty_part_is_a_problem(folder):
     assert kinds(check(folder)) == {"file missing or out of place": "val has no image with a mask."}
 
 
+def test_programs_do_not_write_over_the_files_of_a_data_set(folder):
+    kept = folder / "dataset.json", folder / "train/images/a.png"
+    kept[0].write_text("{}")
+    before = [path.read_bytes() for path in kept]
+    for flags in (
+        ["experiments.check_data", f"--dir={folder}", f"--json={kept[0]}"],
+        [
+            *("experiments.show_batch", "--config=configs/demo.py"),
+            *(f"--config.data.dir={folder}", f"--out={kept[1]}"),
+        ],
+    ):
+        command = [sys.executable, "-m", *flags]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode == 1
+        assert "is read from" in refused.stderr
+    assert [path.read_bytes() for path in kept] == before
+
+
 def test_the_program_ends_with_1_if_there_are_problems_and_writes_json(folder, tmp_path):
     command = [sys.executable, "-m", "experiments.check_data", f"--dir={folder}"]
     good = subprocess.run(command, capture_output=True, text=True, check=False)
