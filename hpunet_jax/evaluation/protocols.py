@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import ml_collections
 
-from hpunet_jax.config import value_of
 from hpunet_jax.evaluation import cityscapes, graders, snemi3d
 from hpunet_jax.evaluation.model import SegmentationModel
 from hpunet_jax.evaluation.scores import Scores
@@ -111,7 +110,7 @@ def evaluate(
             options,
             crop=None if config.data.get("whole_images", False) else crop,
             num_ids=num_ids,
-            min_region=value_of(config, "evaluation.min_region"),
+            min_region=settings.get("min_region", cityscapes.MIN_REGION_HALF),
             num_images=num_images,
             tile=settings.get("tile", TILE),
             progress=progress,
@@ -132,7 +131,7 @@ def evaluate(
         options,
         crop=crop,
         num_ids=num_ids,
-        min_region=value_of(config, "evaluation.min_region"),
+        min_region=settings.get("min_region", cityscapes.MIN_REGION_HALF),
         num_images=num_images,
         progress=progress,
     )

@@ -193,7 +193,7 @@ def check_unit_interval(images: np.ndarray) -> None:
         return
     low, high = images.min(), images.max()
     if np.isnan(low):
-        raise ValueError("the images hold NaN: give finite numbers in [0, 1].")
+        raise ValueError("the images hold NaN, but must lie in [0, 1]: replace it.")
     if not (low >= 0 and high <= 1):
         raise ValueError(
             f"the images' values lie in [{low:.4g}, {high:.4g}], but floating point images must "
