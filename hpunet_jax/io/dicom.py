@@ -35,7 +35,7 @@ def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
         are no grid; or a file is damaged. It names the folder and the files.
     """
     names = _files_of_series(pathlib.Path(folder))
-    headers = [_header(name) for name in names]
+    headers = [read_header(name) for name in names]
     _check_alike(folder, names, headers)
     if len(names) == 1:
         image = read_itk(sitk.ReadImage, names[0])
@@ -85,6 +85,23 @@ def read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
                 "Resample it first."
             ) from error
         raise ValueError(f"{what} is damaged or no volume ({_reason(error)}).") from error
+
+
+def read_header(file: str) -> sitk.ImageFileReader:
+    """What a DICOM file says of its pixels, without them.
+
+    Raises:
+      ValueError: if the file is damaged; it names the file.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    read_itk(lambda _: reader.ReadImageInformation(), file)
+    return reader
+
+
+def tag_of(header: sitk.ImageFileReader, tag: str) -> str:
+    """A tag's value without its padding; "" if the file lacks it."""
+    return header.GetMetaData(tag).strip(" \0") if header.HasMetaDataKey(tag) else ""
 
 
 def place_frames(image: sitk.Image, file: str | os.PathLike[str]) -> None:
@@ -202,7 +219,7 @@ def _check_alike(
     first = headers[0]
     for name, header in zip(names, headers, strict=True):
         files = f"{pathlib.Path(names[0]).name} and {pathlib.Path(name).name}"
-        one, other = _photometric(first), _photometric(header)
+        one, other = (tag_of(slice_, _PHOTOMETRIC) or "none" for slice_ in (first, header))
         if one != other:
             raise ValueError(
                 f"{folder} has slices that are no volume: {files} have different photometric "
@@ -253,18 +270,6 @@ def _check_steps(
             f"{folder} has a geometry that is no grid: each slice is shifted by up to {aside:.3f} "
             "mm against the one before (a tilted gantry?). Resample it first."
         )
-
-
-def _header(name: str) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(name)
-    read_itk(lambda _: reader.ReadImageInformation(), name)
-    return reader
-
-
-def _photometric(header: sitk.ImageFileReader) -> str:
-    known = header.HasMetaDataKey(_PHOTOMETRIC)
-    return header.GetMetaData(_PHOTOMETRIC).strip() if known else "none"
 
 
 def _reason(error: RuntimeError) -> str:

@@ -3,9 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-import SimpleITK as sitk
-
-from hpunet_jax.io.dicom import read_itk
+from hpunet_jax.io.dicom import read_header, tag_of
 
 # Of a series: patient (name, ID, birth date, sex), study, series and frame of reference.
 _TAGS = ("0010|0010", "0010|0020", "0010|0030", "0010|0040", "0020|000d", "0020|000e", "0020|0052")
@@ -29,17 +27,6 @@ def source_digest(files: Sequence[str]) -> str:
     """
     digest = hashlib.sha256()
     for file in files:
-        header = read_itk(_header, file)
-        tags = [
-            header.GetMetaData(tag) if header.HasMetaDataKey(tag) else ""
-            for tag in (*_TAGS, _INSTANCE)
-        ]
-        digest.update(repr([value.strip(" \0") for value in tags]).encode())
+        header = read_header(file)
+        digest.update(repr([tag_of(header, tag) for tag in (*_TAGS, _INSTANCE)]).encode())
     return digest.hexdigest()[:16]
-
-
-def _header(file: str) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(file)
-    reader.ReadImageInformation()
-    return reader

@@ -8,9 +8,9 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is driven by Playwright")
 uvicorn = pytest.importorskip("uvicorn")
 
+from benchmarks.explore_pictures import BROWSERS  # noqa: E402
 from hpunet_jax.app.server import build_app  # noqa: E402
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 pytestmark = [
