@@ -1,6 +1,7 @@
 """Package metadata of hpunet_jax; `pip install -e .[data,dev]` for work on it."""
 
 import pathlib
+import re
 
 from setuptools import find_packages, setup
 
@@ -24,11 +25,15 @@ BUCKETS = ["gcsfs>=2025.3", "s3fs>=2025.3"]  # gs:// and s3://, with mode="creat
 # The programs and configs of a clone, carried inside the package: see hpunet_jax/command.py.
 SHIPPED = {f"hpunet_jax._shipped.{name}": name for name in ("configs", "experiments")}
 
+HERE = pathlib.Path(__file__).parent
+# Read, not imported: importing needs JAX, which is not there yet.
+VERSION = re.search('__version__ = "(.+)"', (HERE / "hpunet_jax/__init__.py").read_text())[1]
+
 setup(
     name="hpunet_jax",
-    version="0.1.0",
+    version=VERSION,
     description="The Hierarchical Probabilistic U-Net in JAX, Haiku and optax",
-    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The hpunet_jax authors",
     license_expression="Apache-2.0",

@@ -43,6 +43,7 @@ ROWS = {  # name: topology, config, overrides; what matters most first
     "lidc-v6e": ("v6e:2x4", *LIDC, PLAIN),
     "lidc-v5p-blocks": ("v5p:2x2x1", *LIDC, BLOCKS),
     "snemi3d-v5e": ("v5e:2x4", *SNEMI3D, PLAIN),
+    "lidc-v4-blocks-842": ("v4:2x2x1", *LIDC, "--config.model.blocks=(8,4,2)"),
     # Without remat it needs 16.07 GiB for temporaries, of 15.75.
     "cityscapes-v5e": ("v5e:8x8", *CITYSCAPES, PLAIN, "--config.model.remat=(0,)"),
     "snemi3d-v4-blocks-bfloat16": ("v4:2x2x1", *SNEMI3D, BLOCKS, BFLOAT16),

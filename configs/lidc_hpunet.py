@@ -42,7 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.precision = "default"  # of products: "highest" is float32 on TPUs and GPUs, too
     config.model.init_gain = 1.0  # of the orthogonal kernels; 2 ** 0.5 keeps the variance
     config.model.remat = ()  # scales, 0 the finest: less memory, a second forward pass
-    config.model.blocks = ()  # columns in the channels of the finest scales, as (8, 4, 2) on TPUs
+    config.model.blocks = ()  # columns in the channels of the finest scales, as (8, 4) on TPUs
 
     config.objective = ml_collections.ConfigDict()
     config.objective.name = "geco"  # or "elbo"
@@ -85,9 +85,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.init_weights = "trained"  # or "ema"
 
     config.evaluation = ml_collections.ConfigDict()
-    # "graders" for several graders. Instances are scored by "snemi3d" or "cityscapes", which also
-    # read hamming_threshold, erosion and neighbourhood, the latter min_region
-    # (evaluation/protocols.py).
+    # Of several graders. Instances have "instances", "snemi3d" and "cityscapes", with fields of
+    # their own (evaluation/protocols.py).
     config.evaluation.protocol = "graders"
     config.evaluation.split = "test"
     config.evaluation.num_samples = 16
