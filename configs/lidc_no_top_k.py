@@ -4,7 +4,8 @@
 
 Needs: what configs/lidc_hpunet.py needs. Takes: not timed at this size.
 Expect: the paper reports, on real CT, GED² 0.27, Hungarian-matched IoU 0.54, reconstruction IoU
-    0.94; docs/results.md has scores in small, by configs/demo.py:lidc_no_top_k.
+    0.94; docs/results.md ("Table 2") has scores in small, by
+    configs/lidc_phantom_tight.py:lidc_no_top_k.
 """
 
 import ml_collections

@@ -7,7 +7,7 @@
 Global latents alone do meet the κ of `lidc_phantom_long.py`, with a few nats; this one they do not,
 as in the paper (docs/results.md, "Table 2").
 
-Needs: two CPU cores and nothing else. Takes: about 20 minutes on one CPU core. Stopped, the same
+Needs: two CPU cores and nothing else. Takes: 20 to 30 minutes on one CPU core. Stopped, the same
     command goes on from the newest checkpoint.
 Expect: on simulated CT, GED² 0.22, Hungarian-matched IoU 0.58, reconstruction IoU 0.91, of the
     first 600 test images (docs/results.md, "Table 2").

@@ -7,7 +7,7 @@ nerve cord at 18.4 nm a pixel (docs/data.md, "Micrographs of a ventral nerve cor
     hpunet train --config=vnc_hpunet --workdir=runs/vnc
     hpunet evaluate --workdir=runs/vnc
 
-Needs: the download, and two CPU cores. Takes: half an hour on one core.
+Needs: the download, and two CPU cores. Takes: 30 to 45 minutes on one core.
 Expect: reconstruction IoU 0.52, Rand error 0.26 (docs/results.md, "Real micrographs").
 """
 
