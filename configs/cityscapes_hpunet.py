@@ -10,7 +10,7 @@ distances up to 32.
 Needs: the archives of cityscapes-dataset.com (docs/data.md says where to put them) and a TPU pod or
     many GPUs, over which `mesh.space` splits each image's rows (docs/tpu.md).
 Takes: not timed at this size; memory and operations on TPUs stand in docs/tpu.md.
-Expect: the paper reports reconstruction IoU 0.62, Rand error 0.12 in its text and 0.13 in Table 1, AP50 46.8.
+Expect: the paper reports reconstruction IoU 0.62, Rand error 0.12 (in Table 1: 0.13), AP50 46.8.
     configs/demo_cars.py is the same in small, on generated streets, with measured scores.
 """
 

@@ -7,8 +7,8 @@ TFLOP a step.
 
 Needs: the published crops (docs/data.md says where to put them) and a GPU or TPU; or, with
     `--config.data.name=lidc_phantom`, the embedded data, real outlines on simulated CT.
-Takes: nobody has trained it to the end. Time and memory of a step on a CPU stand in docs/speed.md,
-    memory and operations on TPUs in docs/tpu.md.
+Takes: not run to its end. Time and memory of a step on a CPU stand in docs/speed.md, memory and
+    operations on TPUs in docs/tpu.md.
 Expect: the paper reports, on real CT, GED² 0.27, Hungarian-matched IoU 0.53, reconstruction IoU
     0.97. configs/demo.py is the same in small, with measured scores.
 """

@@ -6,8 +6,8 @@
 
 The last line makes another LIDC config of this folder small in the same way.
 
-Needs: two CPU cores and nothing else. Takes: 20 to 40 minutes on one CPU core, by what else it has to
-    do. Stopped, the same command goes on from the newest checkpoint.
+Needs: two CPU cores and nothing else. Takes: 20 to 40 minutes on one CPU core. Stopped, the same
+    command goes on from the newest checkpoint.
 Expect: on simulated CT, GED² 0.23, Hungarian-matched IoU 0.60, reconstruction IoU 0.86
     (docs/results.md). It made the model that ships with the package.
 """

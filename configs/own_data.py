@@ -1,12 +1,13 @@
 """The paper's HPU-Net on your own images (Sections 2 and 3.2): any number of graders and classes.
 
     hpunet check_data --dir=mydata
-    hpunet train --config=own_data --config.data.dir=mydata \\
-        --workdir=runs/mydata
+    hpunet train --config=own_data --config.data.dir=mydata --workdir=runs/mydata
 
-Needs: a folder as docs/data.md describes it; the checker says which classes and channels to set,
-    for instance `--config.model.num_classes=3`. Images should show at least `data.crop` pixels,
-    which must be multiples of 2 ** (model.num_scales - 1). As it is, a GPU or TPU.
+`hpunet init --dir=mydata` writes one that fits the images and the machine.
+
+Needs: a folder as docs/own_data.md describes it; the checker says which classes and channels to
+    set, for instance `--config.model.num_classes=3`. Images should show at least `data.crop`
+    pixels, which must be multiples of 2 ** (model.num_scales - 1). As it is, a GPU or TPU.
 Takes: not timed at this size. Expect: what your data allow.
 """
 

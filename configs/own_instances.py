@@ -5,8 +5,8 @@
     hpunet evaluate --workdir=runs/mydata
     hpunet segment --checkpoint=runs/mydata --images=slices/ --out=instances
 
-Needs: a folder as docs/data.md describes it, with maps of instances in `instances` (any ids, 0 is
-    background). As it is, a GPU or TPU; configs/own_instances.py:small is for a CPU.
+Needs: a folder as docs/own_data.md describes it, with maps of instances in `instances` (any ids, 0
+    is background). As it is, a GPU or TPU; --config=own_instances:small is for a CPU.
 Takes: not timed at this size. Expect: what your data allow.
 """
 

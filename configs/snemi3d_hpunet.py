@@ -7,8 +7,8 @@ to 16.
     hpunet train --config=snemi3d_hpunet --workdir=runs/snemi3d
 
 Needs: the challenge's volume (docs/data.md says where to put it) and a GPU or TPU.
-Takes: nobody has trained it to the end. Time and memory of a step on a CPU stand in docs/speed.md,
-    memory and operations on TPUs in docs/tpu.md.
+Takes: not run to its end. Time and memory of a step on a CPU stand in docs/speed.md, memory and
+    operations on TPUs in docs/tpu.md.
 Expect: the paper reports reconstruction IoU 0.60, Rand error 0.06. configs/demo_neurites.py is the
     same in small, on generated slices, with measured scores.
 """

@@ -5,7 +5,7 @@
     hpunet train --config=mydata.py --workdir=runs/mydata
     hpunet evaluate --workdir=runs/mydata
 
-Reads every image and mask (docs/data.md describes the layout), builds the data set as training
+Reads every image and mask (docs/own_data.md describes the layout), builds the data set as training
 does, and writes mydata.py, or what --out says: own_data.py with what differs. A file that is there
 is never overwritten. What is chosen depends on where it runs: on a CPU a small network, trained for
 about ten minutes on two cores; on a GPU or TPU the paper's.
