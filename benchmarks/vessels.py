@@ -3,7 +3,7 @@
     python -m benchmarks.vessels --out=vessels
 
 A stand-in for public sets of retinas, to try `hpunet init` and whole images on: RGB photographs of
-605x700 pixels in the layout of own data (docs/own_data.md), 10 for training and 10 for testing. Trees
+605x700 pixels in the layout of docs/own_data.md, 10 for training and 10 for testing. Trees
 of vessels grow from a bright disc, thinner at each branching; light, colour and noise differ by
 image. The first observer leaves out thin vessels, the second marks most of them, and wider; both
 miss some branches and draw borders a little differently. Nothing in it is real.

@@ -5,8 +5,8 @@
 Reads every image, volume and mask in train, val and test, prints sizes, kinds of pixels, spacings,
 values, graders, classes and empty masks or instances, names every file that training could not use,
 and tells what is suspicious. The exit code is 1 if there is such a file, or nothing to train on.
-docs/own_data.md describes the layout. --window, --percentiles, --spacing, --scale and --hdf5 are the
-config's fields of these names.
+docs/own_data.md describes the layout. --window, --percentiles, --spacing, --scale and --hdf5 are
+the config's fields of these names: give --window=-1000,400 of CT, for instance.
 """
 
 import pathlib

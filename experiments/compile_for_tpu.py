@@ -28,7 +28,9 @@ from hpunet_jax.files import write_aside
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training import set_up
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Name of a shipped config, or a config file."
+)
 _TOPOLOGY = flags.DEFINE_string("topology", None, "Such as v4:4x4x4 or v5e:8x8.")
 _OUTPUT = flags.DEFINE_string("output", "docs/tpu", "Folder for the JSON file.")
 _NAME = flags.DEFINE_string("name", None, "Name of the JSON file; default: config and topology.")

@@ -57,7 +57,7 @@ _SPLIT = flags.DEFINE_string("split", None, "Default: the config's evaluation.sp
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many images; default: all.", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results; default: the work directory.")
 _NUM_SAMPLES = flags.DEFINE_list(
-    "num_samples", [], "Numbers of samples by which the model is scored besides, as 16,32,50,100."
+    "num_samples", [], "Also score the model by these numbers of samples, as 16,32,50,100."
 )
 flags.mark_flag_as_required("workdir")
 

@@ -7,13 +7,19 @@ from absl import flags
 
 from hpunet_jax.io import Preparation
 
-_WINDOW = flags.DEFINE_list("window", [], "low,high: values that become black and white.")
+_WINDOW = flags.DEFINE_list(
+    "window", [], "low,high: values that become black and white, in the files' units (HU of CT)."
+)
 _PERCENTILES = flags.DEFINE_list("percentiles", [], "low,high: percentiles in place of a window.")
 _SPACING = flags.DEFINE_list("spacing", [], "rows,columns: mm that images are resampled to.")
-_SCALE = flags.DEFINE_float("scale", None, "By which images are enlarged, below 1 reduced.")
-_PIXEL = flags.DEFINE_float("pixel_size", None, "With --model_pixel_size, in place of --scale.")
-_MODELS = flags.DEFINE_float("model_pixel_size", None, "Of the images that the model knows.")
-_HDF5 = flags.DEFINE_list("hdf5", [], "image,mask: names of the data sets in HDF5 files.")
+_SCALE = flags.DEFINE_float("scale", None, "Factor by which images are enlarged, below 1 reduced.")
+_PIXEL = flags.DEFINE_float(
+    "pixel_size", None, "Size of the files' pixels, with --model_pixel_size in place of --scale."
+)
+_MODELS = flags.DEFINE_float(
+    "model_pixel_size", None, "Size of the pixels in training, in the same unit."
+)
+_HDF5 = flags.DEFINE_list("hdf5", [], "images,masks: names of the data sets in HDF5 files.")
 
 
 def preparation(data: Mapping[str, Any] | None = None) -> Preparation:

@@ -46,7 +46,8 @@ _NUM_SAMPLES = flags.DEFINE_integer("num_samples", None, "Default: the config's.
 _THRESHOLD = flags.DEFINE_integer(
     "threshold",
     None,
-    "Greatest distance within an instance. Default: the config's, scaled with --num_samples.",
+    "Greatest Hamming distance within an instance (α). Default: the config's, scaled with "
+    "--num_samples.",
 )
 _SEED = flags.DEFINE_integer("seed", None, "Of samples and clustering. Default: the config's.")
 _MAX_MEMORY = flags.DEFINE_float("max_memory_gb", 16.0, "Refuse images that need more to sample.")

@@ -12,7 +12,9 @@ from ml_collections import config_flags
 from experiments import program
 from hpunet_jax.io import check_apart
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Name of a shipped config, or a config file."
+)
 _OUT = flags.DEFINE_string("out", "batch.png", "The picture to write.")
 _SPLIT = flags.DEFINE_string("split", "train", "The split to take examples from.")
 _EXAMPLES = flags.DEFINE_integer("examples", 4, "Number of examples.", lower_bound=1)

@@ -33,7 +33,9 @@ from hpunet_jax.training.metrics_log import FILE_NAME
 from hpunet_jax.training.summary import differences_summary
 
 flags.adopt_module_key_flags(process_flags)
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Name of a shipped config, or a config file."
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything the run writes.")
 _PROFILER_PORT = flags.DEFINE_integer("profiler_port", None, "Serve TensorBoard's profiler there.")
 _INIT_FROM = flags.DEFINE_string(

@@ -34,23 +34,45 @@ def front_page() -> str:
 
 
 def programs() -> str:
-    """A section for each program: its docstring and its flags."""
+    """A section for each program: its docstring and its flags, with those that it shares."""
     start = "Started with `hpunet <name>`, in a clone also with `python -m experiments.<name>`."
     parts = [f"# Programs\n\n{start}\n"]
     for path in sorted((ROOT / "experiments").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        flags = list(_flags(tree))
+        flags = sorted(flag for part in [tree, *_flag_modules(tree)] for flag in _flags(part))
         if path.stem.startswith("_") or "main" not in {getattr(n, "name", "") for n in tree.body}:
             continue
-        parts.append(f"## {path.stem} {{#{path.stem}}}\n\n{ast.get_docstring(tree)}\n")
+        parts.append(f"## {path.stem} {{#{path.stem}}}\n\n{_docstring(tree)}\n")
         if flags:
             parts.append("| flag | takes | default | meaning |\n| --- | --- | --- | --- |")
             parts += [
                 f"| `--{n}` | {kind} | {default} | {text} |" for n, kind, default, text in flags
             ]
         parts.append("")
-    parts.append("All programs also take `--traceback`: on an error, show where it came from.\n")
+    parts.append(
+        "All programs also take `--traceback`, which shows where an error came from, and "
+        "`--compilation_cache`, the folder that keeps compiled programs for the next start "
+        "(`off`: none).\n"
+    )
     return "\n".join(parts)
+
+
+def _docstring(tree: ast.Module) -> str:
+    """A file's docstring, in which <workdir> outside of code is text, not HTML."""
+    lines = (ast.get_docstring(tree) or "").split("\n")
+    return "\n".join(
+        line if line.startswith("    ") else line.replace("<", "&lt;") for line in lines
+    )
+
+
+def _flag_modules(tree: ast.Module) -> Iterator[ast.Module]:
+    """The modules of flags that a program imports from experiments/, such as checkpoint_flags."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "experiments":
+            for alias in node.names:
+                if alias.name.endswith("_flags"):
+                    path = ROOT / "experiments" / f"{alias.name}.py"
+                    yield ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _flags(tree: ast.Module) -> Iterator[tuple[str, str, str, str]]:
@@ -59,15 +81,17 @@ def _flags(tree: ast.Module) -> Iterator[tuple[str, str, str, str]]:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             continue
         kind = call.func.attr
-        if not kind.startswith("DEFINE_") or not isinstance(call.args[0], ast.Constant):
+        arguments = call.args[1:] if kind == "DEFINE" else call.args  # without its parser
+        if not kind.startswith("DEFINE") or not isinstance(arguments[0], ast.Constant):
             continue
-        name, default, text = call.args[0].value, ast.unparse(call.args[1]), call.args[-1]
+        name, default, text = arguments[0].value, ast.unparse(arguments[1]), arguments[-1]
         takes = _FLAG_KINDS.get(kind, "text")
         if kind == "DEFINE_enum":
             takes = f"one of {ast.unparse(call.args[2])}"
         shown = "" if default == "None" else f"`{default}`"
         help_text = text.value if isinstance(text, ast.Constant) else ast.unparse(text)
-        yield name, takes, shown, str(help_text).replace("|", "\\|")
+        escaped = str(help_text).replace("|", "\\|").replace("<", "&lt;")
+        yield name, takes, shown, escaped
 
 
 def configs() -> str:
@@ -82,7 +106,7 @@ def configs() -> str:
         if path.stem == "__init__":
             continue
         body = text[text.index('"""', 3) + 3 :].strip()
-        parts += [f"## {path.stem} {{#{path.stem}}}\n\n{ast.get_docstring(tree)}\n"]
+        parts += [f"## {path.stem} {{#{path.stem}}}\n\n{_docstring(tree)}\n"]
         parts += [f'??? note "configs/{path.name}"\n']
         parts += ["    ```python", *(f"    {line}" for line in body.splitlines()), "    ```\n"]
     return "\n".join(parts)
@@ -90,7 +114,10 @@ def configs() -> str:
 
 def fields() -> str:
     """A table of all fields for each section of a config."""
-    parts = ["# Fields of configs\n\nWhat `hpunet_jax.config.check_config` lets through.\n"]
+    parts = [
+        "# Fields of configs\n\nEach field, what it takes, and its value where a config has none. "
+        "`hpunet_jax.config.check_config` refuses everything else.\n"
+    ]
     rows = fields_reference()
     for section in dict.fromkeys(row.name.split(".")[0] for row in rows):
         parts += [f"## {section}\n", "| field | takes | if missing | meaning |"]
@@ -144,4 +171,5 @@ write("index.md", front_page())
 write("reference/programs.md", programs())
 write("reference/configs.md", configs())
 write("reference/fields.md", fields())
+write("tables.css", ".md-typeset table code { white-space: nowrap; }\n")  # names stay whole
 api()
