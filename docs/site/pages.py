@@ -171,5 +171,7 @@ write("index.md", front_page())
 write("reference/programs.md", programs())
 write("reference/configs.md", configs())
 write("reference/fields.md", fields())
-write("tables.css", ".md-typeset table code { white-space: nowrap; }\n")  # names stay whole
+# Names in the first column of a table stay whole, and wide tables have room.
+STYLE = ".md-typeset td:first-child code { white-space: nowrap; }\n.md-grid { max-width: 76rem; }\n"
+write("tables.css", STYLE)
 api()
