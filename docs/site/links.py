@@ -18,9 +18,9 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
         path = match[1].rstrip("/")
         if path.startswith("hpunet_jax/"):
             module = path.removesuffix(".py").replace("/", ".")
-            room = ".".join(module.split(".")[:2])
+            package = ".".join(module.split(".")[:2])
             anchor = f"#{module}" if path.endswith(".py") else ""
-            return f"]({_relative(f'reference/api/{room}.md', here)}{anchor})"
+            return f"]({_relative(f'reference/api/{package}.md', here)}{anchor})"
         if path.startswith(("configs", "experiments")):
             page_name = "configs" if path.startswith("configs") else "programs"
             name = posixpath.basename(path).removesuffix(".py")

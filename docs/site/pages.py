@@ -134,15 +134,19 @@ def fields() -> str:
 
 
 def api() -> None:
-    """A page for each room of the library, and one that lists them in the order of DESIGN."""
-    index = ["# API\n\nThe rooms of the library.\n", "| room | what it holds |", "| --- | --- |"]
-    rooms = sorted(p.parent for p in (ROOT / "hpunet_jax").glob("*/__init__.py"))
-    for room in rooms:
-        modules = [_name(path) for path in sorted(room.rglob("*.py"))]
-        summary = (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").split(
+    """A page for each package and module of the library, and one that lists them."""
+    index = [
+        "# API\n\nThe packages and modules of the library.\n",
+        "| name | what it holds |",
+        "| --- | --- |",
+    ]
+    packages = sorted(p.parent for p in (ROOT / "hpunet_jax").glob("*/__init__.py"))
+    for package in packages:
+        modules = [_name(path) for path in sorted(package.rglob("*.py"))]
+        summary = (ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or "").split(
             "\n"
         )
-        name = f"hpunet_jax.{room.name}"
+        name = f"hpunet_jax.{package.name}"
         index.append(f"| [{name}](api/{name}.md) | {summary[0]} |")
         text = "\n\n".join(_section(module) for module in modules)
         write(f"reference/api/{name}.md", f"# {name}\n\n{text}\n")
