@@ -15,14 +15,18 @@ import ml_collections
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+import hpunet_jax
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import PLACES, flatten
 from hpunet_jax.training import mesh as meshes
+from hpunet_jax.training.meeting import Member, meet
 
 # How long a silent process is waited for, and how long processes wait for each other at the end.
 TIMEOUT_SECONDS = 30
+# How long those wait at the start that know each other by flags.
+MEETING_SECONDS = 120
 
 
 def join(
@@ -45,7 +49,9 @@ def join(
         needs, whose metadata server knows them.
 
     Raises:
-      ValueError: if only some of the three are given, or they do not fit each other.
+      ValueError: if only some of the three are given, or they do not fit each other or those of
+        the other processes; if the processes run other versions of the software.
+      ConnectionError: if the others do not come.
     """
     if coordinator is None and num_processes is None and process_id is None:
         if detect or _announced(os.environ):
@@ -56,7 +62,8 @@ def join(
             "--coordinator, --num_processes and --process_id belong together: give all three, or "
             "none of them where the environment knows the processes."
         )
-    if not re.fullmatch(r"[^\s:]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}", coordinator):
+    match = re.fullmatch(r"(?:[^\s:]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", coordinator)
+    if match is None or not 0 < int(match[1]) < 65_536:
         raise ValueError(
             f"--coordinator={coordinator} is no address: expected host:port of process 0, for "
             "instance 10.0.0.1:1234."
@@ -66,6 +73,7 @@ def join(
             f"--process_id={process_id} does not fit --num_processes={num_processes}: processes "
             f"are numbered from 0 to {num_processes - 1}."
         )
+    meet(Member(coordinator, num_processes, process_id), MEETING_SECONDS)
     _initialize(coordinator, num_processes, process_id)
 
 
@@ -89,6 +97,24 @@ def _initialize(*given: Any) -> None:
     # At exit the runtime waits for the other processes and for what its devices still do. Where
     # that never ends, because another left at the wrong moment, this does, and says where it was.
     atexit.register(faulthandler.dump_traceback_later, 1.5 * TIMEOUT_SECONDS, exit=True)
+    versions = f"hpunet_jax {hpunet_jax.__version__}, JAX {jax.__version__}"
+    check_same(versions, "runs another version of hpunet_jax or JAX", f"here it is {versions}.")
+
+
+def check_same(value: str, problem: str, remedy: str) -> None:
+    """Raises a `ValueError` in all processes unless this value is the same in all.
+
+    Args:
+      value: what is compared.
+      problem: what the sentence says of a process whose value is another than process 0's.
+      remedy: what to do, the sentence's end.
+    """
+    if jax.process_count() == 1:
+        return
+    digests = _gather(np.frombuffer(hashlib.sha256(value.encode()).digest(), np.uint8))
+    others = np.flatnonzero((digests != digests[0]).any(axis=1))
+    if others.size:
+        raise ValueError(f"process {others[0]} {problem} than process 0: {remedy}")
 
 
 def check_same_config(config: ml_collections.ConfigDict) -> None:
@@ -96,17 +122,12 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
 
     Where the data lie, `data.dir` and `data.cache_dir`, may differ between hosts.
     """
-    if jax.process_count() == 1:
-        return
     fields = {name: v for name, v in flatten(config).items() if name not in PLACES}
-    digest = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
-    all_digests = _gather(np.frombuffer(digest, np.uint8))
-    others = np.flatnonzero((all_digests != all_digests[0]).any(axis=1))
-    if others.size:
-        raise ValueError(
-            f"process {others[0]} was started with another config than process 0: start all "
-            "processes with the same --config file and overrides."
-        )
+    check_same(
+        repr(sorted(fields.items())),
+        "was started with another config",
+        "start all processes with the same --config file and overrides.",
+    )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Several processes as one run: the same result, one set of files, and no survivor that hangs."""
 
+import concurrent.futures
 import csv
 import os
 import pathlib
@@ -15,6 +16,7 @@ import pytest
 
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.training import processes, train
+from hpunet_jax.training.meeting import Member, meet
 from tests.training import one_process
 from tests.xla import xla_flags
 
@@ -142,7 +144,7 @@ def test_slurm_announces_several_tasks(environment, announced):
         processes._announced({"SLURM_STEP_NUM_TASKS": "many"})
 
 
-@pytest.mark.parametrize("address", ["garbage", "host:", ":1234", "host:port", "a b:1"])
+@pytest.mark.parametrize("address", ["garbage", "host:", ":1234", "host:port", "a b:1", "h:0", "h:99999"])
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(ValueError, match="is no address: expected host:port"):
         processes.join(address, 2, 0)
@@ -153,3 +155,37 @@ def test_the_flags_of_a_process_belong_together():
         processes.join("localhost:1234", 2)
     with pytest.raises(ValueError, match="numbered from 0 to 1"):
         processes.join("localhost:1234", 2, 2)
+
+
+def meeting(*members, seconds=20.0):
+    """What each (number of processes, process id) hears: None where all may go on."""
+    coordinator = f"localhost:{free_port()}"
+    with concurrent.futures.ThreadPoolExecutor(len(members)) as pool:
+        going = [pool.submit(meet, Member(coordinator, *member), seconds) for member in members]
+        return [str(error) if (error := one.exception()) else None for one in going]
+
+
+def test_processes_meet_and_those_that_do_not_fit_each_other_hear_it_all():
+    assert meeting((3, 2), (3, 0), (3, 1)) == [None] * 3
+    for heard in meeting((2, 0), (3, 1)):
+        assert "process 1 was started with --num_processes=3, but process 0 with" in heard
+    for heard in meeting((3, 0), (3, 1), (3, 1)):
+        assert "two processes were started with --process_id=1: give each its own" in heard
+    host, guest = meeting((3, 0), (3, 2), seconds=0.5)
+    assert "of 3 processes, these have not come to localhost:" in host
+    assert "these have not come" in guest or "process 2 did not meet the others" in guest
+
+
+def test_processes_do_not_touch_another_run_at_their_address():
+    """JAX crashes where it cannot listen, and ends the run that a process is taken for."""
+    with socket.create_server(("", 0)) as other:
+        coordinator = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ValueError, match="process 0 cannot listen at port .* in use"):
+            meet(Member(coordinator, 2, 0), 5)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            guest = pool.submit(meet, Member(coordinator, 2, 1), 5)
+            with other.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"\0\0\x06\x04\0\0\0")  # how HTTP/2 begins, which JAX speaks
+            with pytest.raises(ValueError, match="something else listens there, such as another"):
+                guest.result()
