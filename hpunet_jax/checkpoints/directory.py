@@ -209,7 +209,10 @@ class Checkpoints:
 
     def raw_multiplier(self, step: Step = None) -> np.ndarray | None:
         """GECO's parameter at the step of a checkpoint; None if it was not trained by GECO."""
-        found = self._storage.read(self._step(step), "training", ocp.args.StandardRestore())
+        # Of arrays that lay on other devices than there are here, each is read to one.
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        how = ocp.args.StandardRestore(fallback_sharding=here)
+        found = self._storage.read(self._step(step), "training", how)
         raw = (found["params"].get("objective") or {}).get("raw_multiplier")
         return None if raw is None else np.asarray(raw)
 

@@ -68,11 +68,14 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_fewer(tmp_path)
         _, message = process.communicate(timeout=120)
         assert process.returncode == 0, message[-2000:]
 
+    with Checkpoints(tmp_path / "parts") as checkpoints:  # of devices that are not here
+        raw_multiplier = checkpoints.raw_multiplier()
     config, devices = one_process.tiny_config(), jax.devices()[:4]
     resumed = train(config, tmp_path / "parts", one_process.batches, devices)  # at its end
     whole = train(config, tmp_path / "whole", one_process.batches, devices)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(raw_multiplier, resumed.params.objective.raw_multiplier)
     for run in ("whole", "parts"):
         with (tmp_path / run / "metrics.csv").open(newline="") as file:
             assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
