@@ -107,9 +107,13 @@ class Storage:
             self._seal(step)
             if self._stage is not None:
                 self._stage.publish(step)
+        if self._stage is None:  # else `end` waits
+            # By what is there the processes choose the best and delete the others together: a
+            # process that did not see the newest would choose otherwise, and all would hang.
+            ocp.multihost.sync_global_processes(f"checkpoint {step} is sealed")
 
     def written(self) -> list[int]:
-        """The steps of all checkpoints, ascending; of the newest, process 0 may yet add digests."""
+        """The steps of all checkpoints, ascending; also of those without their digests."""
         return sorted(self._manager.all_steps()) if self._stage is None else self.steps()
 
     def delete(self, step: int) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.checkpoints.digests import seal
+from hpunet_jax.checkpoints.storage import Storage
 
 CONFIG = ml_collections.ConfigDict({"model": {"name": "hpunet", "latent_dims": (1, 1)}}).lock()
 PARAMS = {"prior/latent_0": {"w": np.arange(4000, dtype=np.float32), "b": np.ones(3, np.float32)}}
@@ -172,6 +174,20 @@ def test_the_best_checkpoint_stays_beside_the_newest(tmp_path):
         assert checkpoints.step("best") == 2
         bias = checkpoints.params(PARAMS, "best")["prior/latent_0"]["b"]
         np.testing.assert_array_equal(bias, 2 * np.ones(3))
+
+
+def test_a_process_goes_on_once_process_0_has_added_the_digests(tmp_path, monkeypatch):
+    """Before, it would not see the newest as the best, and delete others than process 0 does."""
+    monkeypatch.setattr(Storage, "_seal", lambda *_: None)  # process 0 does it, as this one waits
+    folder = tmp_path / "checkpoints"
+
+    def wait(name, **_):
+        for step in folder.glob("[0-9]") if "sealed" in name else ():
+            seal(step, int(step.name))
+
+    monkeypatch.setattr("orbax.checkpoint.multihost.sync_global_processes", wait)
+    save_validated(tmp_path, [0.3, 0.5])
+    assert sorted(step.name for step in folder.glob("[0-9]")) == ["1", "2"]
 
 
 def test_without_a_best_checkpoint_the_steps_that_there_are_are_named(tmp_path):
