@@ -71,7 +71,7 @@ def main(_) -> None:
     check_config(model.config, sections=("data", "model", "evaluation"))
     check_writable(folder)
     scores, name = evaluate_model(model, step, folder, other_data)
-    if jax.process_index() != 0:
+    if scores is None or jax.process_index() != 0:
         return
     settings = model.config.evaluation
     results = scores.summary(settings.bootstraps, settings.seed)
@@ -92,8 +92,10 @@ def main(_) -> None:
 
 def evaluate_model(
     model: hpunet_jax.Model, step: int | None, folder: AnyPath, other_data: str | None
-) -> tuple[Scores, str]:
+) -> tuple[Scores | None, str]:
     """The scores of each image, which are also written to the folder, and their files' name.
+
+    Processes but the first one need no scores, and may have none.
 
     Args:
       model: the model.
@@ -122,8 +124,14 @@ def evaluate_model(
     name = result_name(
         split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema, data=other_data
     )
+    processes.check_same(
+        json.dumps(of_what, sort_keys=True),
+        "evaluates other weights, data or settings",
+        "start all with the same flags, and with --step where the run still trains.",
+    )
     file = folder / f"{name}.npz"
-    if (scores := load_scores_of(file, of_what)) is not None:
+    scores = load_scores_of(file, of_what)
+    if processes.of_first({"there": scores is not None})["there"]:  # all go on, or none
         return scores, name
 
     # Whole images are of any size, which batches are not.
@@ -170,12 +178,12 @@ def share(
     with processes.failing_together():
         if index < parts.filled:
             score(parts.batches(batches, index)).save(files_of_parts[index])
-    with processes.failing_together():
-        scores = joined([load_scores(part) for part in files_of_parts])
-    with processes.failing_together():  # all have read them
+    try:
+        with processes.failing_together():
+            return joined([load_scores(part) for part in files_of_parts])
+    finally:  # all have read them, or none can
         if index < parts.filled:
             remove(files_of_parts[index])
-    return scores
 
 
 def numbers_of_samples() -> list[int]:

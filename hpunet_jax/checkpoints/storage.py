@@ -71,6 +71,11 @@ class Storage:
         if self._stage is not None:
             return self._stage.steps()
         if not self._local.is_dir():
+            if self._local.exists():
+                raise CheckpointError(
+                    f"{self.folder} is a file, but must be the folder of a run's checkpoints: move it "
+                    "away, or give another --workdir."
+                )
             return []
         steps = sorted(self._manager.all_steps())
         if (self._local / _SEALED).exists():
