@@ -5,7 +5,8 @@ exist, which file systems and buckets decide for one of all that try. Its owner 
 it every `BEAT_SECONDS`. A claim that nobody has renewed for `DEAD_SECONDS`, or whose process is
 known to be gone since it was one of this machine, is dead: whoever creates the next number has
 taken it over. The highest number holds: the process of an owner that was only asleep ends when it
-sees that there is a higher one than its own.
+sees that there is a higher one than its own, or that its own is not there any more or another's:
+whoever took it over may have ended since, and given the claim back.
 
 Machines' clocks may differ by some minutes. Where they differ more, a claim can be taken from a
 living owner, who notices it at the next beat.
@@ -51,7 +52,7 @@ class Claim:
         """Gives the claim back."""
         self._released.set()
         self._heart.join()
-        if not self._lost:
+        if not self._lost and self._holds():
             for number in _numbers(self._folder):
                 if number <= self._number:
                     files.remove(self._folder / str(number))
@@ -59,16 +60,28 @@ class Claim:
     def _beat(self) -> None:
         while not self._released.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):  # the next beat may get through
-                if max(_numbers(self._folder), default=self._number) > self._number:
+                if not self._holds():
                     self._lost = True
                     logging.error(
                         "%s was taken over by another machine, since this one had not been heard "
-                        "of for %d s: it ends here.", self._folder.parent, DEAD_SECONDS,
+                        "of for %d s, or its claim was removed: this program ends here.",
+                        self._folder.parent, DEAD_SECONDS,
                     )  # fmt: skip
                     _end()
                     return
                 with files.write_aside(self._folder / str(self._number)) as aside:
                     aside.write_text(json.dumps({**self._owner, "seen": time.time()}))
+
+
+    def _holds(self) -> bool:
+        """Whether the claim is still the highest, and this process's."""
+        if max(_numbers(self._folder), default=0) != self._number:
+            return False
+        try:
+            found = json.loads(files.read_bytes(self._folder / str(self._number)))
+            return found["token"] == self._owner["token"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
 
 
 def _end() -> None:
@@ -100,8 +113,9 @@ def _take(folder: AnyPath) -> Claim:
     if number and (owner := _living(folder / str(number))):
         raise FolderInUseError(f"{folder.parent} is in use by {owner}.")
     me = {"pid": os.getpid(), "host": _host(), "since": time.strftime("%c")}
+    me["token"] = secrets.token_hex(8)
     number += 1
-    mine = json.dumps({**me, "seen": time.time(), "token": secrets.token_hex(8)}).encode()
+    mine = json.dumps({**me, "seen": time.time()}).encode()
     taken = files.create(folder / str(number), mine)
     if not taken:  # unless it is there by a request of ours whose answer was lost
         with contextlib.suppress(FileNotFoundError):

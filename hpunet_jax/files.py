@@ -60,9 +60,7 @@ def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
     aside = pathlib.Path(name)
     try:
         yield aside
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)  # mkstemp makes private files; results are meant to be shared
+        aside.chmod(_shared_mode())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -112,6 +110,7 @@ def create(path: AnyPath, data: bytes) -> bool:
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as whole:
         whole.write(data)
         whole.flush()
+        os.fchmod(whole.fileno(), _shared_mode())
         try:
             os.link(whole.name, path)  # whole or not at all, unlike a file opened with "x"
         except FileExistsError:
@@ -131,3 +130,10 @@ def remove(path: AnyPath) -> None:
         path.unlink(missing_ok=True)
     else:
         buckets.remove(path)
+
+
+def _shared_mode() -> int:
+    """The rights of a new file: temporary files are private, but results are to be shared."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

@@ -1,6 +1,7 @@
 """Folders that programs write to: which names can be used, and one program at a time."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -9,11 +10,13 @@ import re
 import socket
 import time
 from collections.abc import Generator
+from typing import TextIO
 
 from hpunet_jax.buckets import is_bucket, place
 from hpunet_jax.claims import FolderInUseError, claimed
 
 LOCK = ".lock"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of some network file systems
 
 
 def check_local(path: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -65,13 +68,13 @@ def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Generator[
     """Keeps other programs from using a folder at the same time.
 
     The lock belongs to this process and dies with it, however it ends. Processes of one run use
-    it in one of them only. In a bucket it is a claim, see `claims.py`, which outlives its process:
-    on another machine by `claims.DEAD_SECONDS`.
+    it in one of them only. In a bucket, and on file systems without locks, it is a claim, see
+    `claims.py`, which outlives its process: on another machine by `claims.DEAD_SECONDS`.
 
     Args:
       folder: created if missing.
-      wait: until another process that has the lock ends, instead of raising an error; only on a
-        disk.
+      wait: until another process that has the lock ends, instead of raising an error; only where
+        there are locks.
 
     Raises:
       FolderInUseError: if another process has the lock; it says which.
@@ -82,21 +85,44 @@ def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Generator[
         return
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise FolderInUseError(
-                f"{folder} is in use by {_owner(file)}: wait until it ends, or give another folder."
-            ) from None
+    try:
+        lock = None if (folder / LOCK).is_dir() else _locked(folder, wait)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        (folder / LOCK).unlink(missing_ok=True)  # the claim takes its name
+        lock = None
+    if lock is not None:
+        with lock:
+            yield
+        return
+    with claimed(folder / LOCK):
+        yield
+    with contextlib.suppress(OSError):  # another has it by now
+        (folder / LOCK).rmdir()
+
+
+def _locked(folder: pathlib.Path, wait: bool) -> TextIO:
+    """The file that is locked as long as it is open."""
+    file = (folder / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%c")}
         file.truncate(0)
         file.write(json.dumps(owner))
         file.flush()
-        yield
+    except BaseException as error:
+        with file:
+            if not isinstance(error, BlockingIOError):
+                raise
+            owner = _owner(file)
+        raise FolderInUseError(
+            f"{folder} is in use by {owner}: wait until it ends, or give another folder."
+        ) from None
+    return file
 
 
-def _owner(file) -> str:
+def _owner(file: TextIO) -> str:
     file.seek(0)
     try:
         owner = json.loads(file.read())

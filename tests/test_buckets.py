@@ -1,6 +1,7 @@
 """Buckets by real clients and servers: names, whole objects, claims, refusals, lost connections."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -84,6 +85,9 @@ def test_a_writer_that_fails_leaves_what_was_there(folder):
 
 def test_of_several_that_create_a_file_one_does(folder):
     assert [files.create(folder / "one", text.encode()) for text in "abc"] == [True, False, False]
+    if isinstance(folder, pathlib.Path):  # also for who shares the folder
+        (folder / "another").touch()
+        assert (folder / "one").stat().st_mode == (folder / "another").stat().st_mode
     assert files.read_bytes(folder / "one") == b"a"
 
 
@@ -131,17 +135,38 @@ def _ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+def taken(folder):
+    files.create(folder / "2", dead_owner())
+
+
+def taken_and_given_back(folder):
+    files.remove(folder / "1")
+
+
+def taken_given_back_and_taken_by_a_third(folder):
+    with files.write_aside(folder / "1") as aside:
+        aside.write_bytes(dead_owner(token="a third's"))
+
+
 @pytest.mark.usefixtures("_ctrl_c")
-def test_an_owner_that_slept_ends_once_its_claim_was_taken(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("lose", "left"),
+    [
+        (taken, ["1", "2"]),
+        (taken_and_given_back, []),
+        (taken_given_back_and_taken_by_a_third, ["1"]),
+    ],
+)
+def test_an_owner_that_slept_ends_once_its_claim_was_taken(tmp_path, monkeypatch, lose, left):
     monkeypatch.setattr(claims, "BEAT_SECONDS", 0.02)
     ended = pytest.raises(KeyboardInterrupt)
     with ended, claimed(tmp_path / ".claim"):
         first = files.read_bytes(tmp_path / ".claim" / "1")
         time.sleep(0.2)
         assert files.read_bytes(tmp_path / ".claim" / "1") != first  # it is renewed
-        files.create(tmp_path / ".claim" / "2", dead_owner())
+        lose(tmp_path / ".claim")
         time.sleep(5)
-    assert files.names_in(tmp_path / ".claim") == ["1", "2"]  # the other's is untouched
+    assert files.names_in(tmp_path / ".claim") == left  # the other's is untouched
 
 
 def test_so_does_one_in_the_background_of_a_script_which_ignores_ctrl_c(tmp_path):
@@ -163,6 +188,18 @@ def test_so_does_one_in_the_background_of_a_script_which_ignores_ctrl_c(tmp_path
 def test_a_file_that_is_no_claim_is_named(tmp_path):
     files.create(tmp_path / "run" / ".claim" / "1", b"{}")
     assert_taken(tmp_path / "run" / ".claim", r"\.claim/1 is no claim of a run: remove it")
+
+
+def test_a_folder_is_used_by_one_also_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with used_alone(tmp_path), pytest.raises(FolderInUseError, match="in use"):
+        with used_alone(tmp_path):
+            pass
+    with used_alone(tmp_path):
+        pass
 
 
 def test_a_folder_in_a_bucket_is_used_by_one(both):
