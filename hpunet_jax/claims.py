@@ -72,7 +72,6 @@ class Claim:
                 with files.write_aside(self._folder / str(self._number)) as aside:
                     aside.write_text(json.dumps({**self._owner, "seen": time.time()}))
 
-
     def _holds(self) -> bool:
         """Whether the claim is still the highest, and this process's."""
         if max(_numbers(self._folder), default=0) != self._number:

@@ -73,8 +73,8 @@ class Storage:
         if not self._local.is_dir():
             if self._local.exists():
                 raise CheckpointError(
-                    f"{self.folder} is a file, but must be the folder of a run's checkpoints: move it "
-                    "away, or give another --workdir."
+                    f"{self.folder} is a file, but must be the folder of a run's checkpoints: move "
+                    "it away, or give another --workdir."
                 )
             return []
         steps = sorted(self._manager.all_steps())

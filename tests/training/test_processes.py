@@ -147,7 +147,9 @@ def test_slurm_announces_several_tasks(environment, announced):
         processes._announced({"SLURM_STEP_NUM_TASKS": "many"})
 
 
-@pytest.mark.parametrize("address", ["garbage", "host:", ":1234", "host:port", "a b:1", "h:0", "h:99999"])
+@pytest.mark.parametrize(
+    "address", ["garbage", "host:", ":1234", "host:port", "a b:1", "h:0", "h:99999"]
+)
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(ValueError, match="is no address: expected host:port"):
         processes.join(address, 2, 0)
@@ -183,7 +185,7 @@ def test_processes_do_not_touch_another_run_at_their_address():
     """JAX crashes where it cannot listen, and ends the run that a process is taken for."""
     with socket.create_server(("", 0)) as other:
         coordinator = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(ValueError, match="process 0 cannot listen at port .* in use"):
+        with pytest.raises(ValueError, match=r"process 0 cannot listen at port .* in use"):
             meet(Member(coordinator, 2, 0), 5)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             guest = pool.submit(meet, Member(coordinator, 2, 1), 5)
