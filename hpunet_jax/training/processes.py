@@ -1,13 +1,14 @@
 """Several processes as one run: how they meet, agree and end together."""
 
 import atexit
+import collections
 import contextlib
 import faulthandler
 import hashlib
 import os
 import re
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -97,8 +98,24 @@ def _initialize(*given: Any) -> None:
     # At exit the runtime waits for the other processes and for what its devices still do. Where
     # that never ends, because another left at the wrong moment, this does, and says where it was.
     atexit.register(faulthandler.dump_traceback_later, 1.5 * TIMEOUT_SECONDS, exit=True)
+    check_devices([device.process_index for device in jax.devices()])
     versions = f"hpunet_jax {hpunet_jax.__version__}, JAX {jax.__version__}"
     check_same(versions, "runs another version of hpunet_jax or JAX", f"here it is {versions}.")
+
+
+def check_devices(owners: Sequence[int]) -> None:
+    """Raises a `ValueError` unless all processes have as many devices.
+
+    Args:
+      owners: the number of each device's process.
+    """
+    counts = collections.Counter(owners)
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"process {process}: {counts[process]}" for process in sorted(counts))
+        raise ValueError(
+            f"the processes have different numbers of devices ({found}), but must have as many "
+            "each: start them on machines of one kind, with the same environment."
+        )
 
 
 def check_same(value: str, problem: str, remedy: str) -> None:

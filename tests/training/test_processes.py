@@ -155,6 +155,12 @@ def test_an_address_that_is_none_is_refused(address):
         processes.join(address, 2, 0)
 
 
+def test_processes_have_as_many_devices_each():
+    processes.check_devices([0, 0, 1, 1])
+    with pytest.raises(ValueError, match=r"\(process 0: 1, process 1: 2\), but must have as many"):
+        processes.check_devices([0, 1, 1])
+
+
 def test_the_flags_of_a_process_belong_together():
     with pytest.raises(ValueError, match="give all three"):
         processes.join("localhost:1234", 2)
