@@ -83,7 +83,8 @@ class Picture(NamedTuple):
             low, high = self.ends
             scale = self.window[1] / ((high - low) or 1.0)  # as a constant volume is prepared
             for name, window in PRESETS.items():
-                presets[name] = ((window[0] - low) * scale, (window[1] - low) * scale)
+                first, last = sorted((value - low) * scale for value in window)
+                presets[name] = (first, last)
         return presets
 
 

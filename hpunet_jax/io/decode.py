@@ -11,7 +11,7 @@ import numpy as np
 from hpunet_jax.io.image import Image
 from hpunet_jax.io.pictures import decode_picture
 from hpunet_jax.io.preparation import Preparation
-from hpunet_jax.io.stored import Stored
+from hpunet_jax.io.stored import Stored, invert, stretch
 from hpunet_jax.io.tiff import decode_tiff, is_tiff
 
 
@@ -21,10 +21,12 @@ class Decoded(NamedTuple):
     Attributes:
       array: an image [D, H, W, C] or labels [D, H, W]; D is 1 unless there are several pages.
       turned: whether the file said that it is to be turned or mirrored, which was done.
+      white_is_0: whether the least value is shown as white, and the array is not inverted.
     """
 
     array: np.ndarray
     turned: bool
+    white_is_0: bool = False
 
 
 def decode_image(data: bytes, name: str) -> Image:
@@ -69,13 +71,14 @@ def decode_labels(data: bytes, name: str) -> Image:
     return Image(_only(found.array, name), name, found.turned)
 
 
-def decode_values(data: bytes, name: str, stretch: bool = True) -> Decoded:
+def decode_values(data: bytes, name: str, as_shown: bool = True) -> Decoded:
     """Decodes an image, or the pages of a volume: `decode_image` with any type of numbers.
 
     Args:
       data: the content of the file.
       name: the file, for messages.
-      stretch: whether integers of other than 8 and 16 bits are stretched to as many.
+      as_shown: whether integers of other than 8 and 16 bits are stretched to as many, and values
+        whose white is 0 are inverted; else they are the file's own.
 
     Returns:
       The values [D, H, W, 1 or 3].
@@ -88,9 +91,12 @@ def decode_values(data: bytes, name: str, stretch: bool = True) -> Decoded:
         if stored.palette is not None:
             pixels = _coloured(stored.pixels, stored.palette, name)
         else:
-            pixels = _stretch(stored) if stretch and stored.bits else stored.pixels
+            pixels = stored.pixels
+            if as_shown:
+                pixels = invert(pixels, stored.bits) if stored.white_is_0 else pixels
+                pixels = stretch(pixels, stored.bits)
         pages.append(pixels if pixels.ndim == 3 else pixels[..., None])
-    return Decoded(np.stack(pages), found[0].turned)
+    return Decoded(np.stack(pages), found[0].turned, found[0].white_is_0 and not as_shown)
 
 
 def decode_label_values(data: bytes, name: str) -> Decoded:
@@ -112,7 +118,7 @@ def decode_label_values(data: bytes, name: str) -> Decoded:
             raise ValueError(
                 f"{name} holds no labels that can be trusted: JPEG changes values; save it as PNG."
             )
-        pixels = stored.pixels
+        pixels = invert(stored.pixels, stored.bits) if stored.white_is_0 else stored.pixels
         if stored.palette is not None and _is_grey(stored.pixels, stored.palette):
             pixels = stored.palette[pixels, 0]
         if pixels.ndim == 3:
@@ -156,15 +162,6 @@ def _decode(data: bytes, name: str) -> list[Stored]:
         return decode_tiff(data, name) if is_tiff(data) else [decode_picture(data, name)]
     except MemoryError as error:
         raise ValueError(f"{name} needs more memory to be unpacked than there is.") from error
-
-
-def _stretch(stored: Stored) -> np.ndarray:
-    """Values whose greatest is that of 8 or 16 bits."""
-    greatest = 255 if stored.bits <= 8 else 65535
-    if 2**stored.bits - 1 == greatest:
-        return stored.pixels
-    stretched = stored.pixels.astype(np.uint32) * greatest // (2**stored.bits - 1)
-    return stretched.astype(np.uint8 if greatest == 255 else np.uint16)
 
 
 def _coloured(pixels: np.ndarray, palette: np.ndarray, name: str) -> np.ndarray:

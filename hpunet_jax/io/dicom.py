@@ -3,15 +3,22 @@
 import os
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
+from hpunet_jax.io.dicom_frames import Frames, place_frames, read_frames
+from hpunet_jax.io.dicom_steps import check_steps, shown
+from hpunet_jax.io.dicom_values import (
+    bits_stored,
+    in_units,
+    photometric,
+    pixel_size,
+    white_is_0,
+)
 from hpunet_jax.io.listing import is_clutter, is_dicom
 
-_MOST_UNEVEN = 0.01  # of the distance of two slices; positions are rounded in files
-_PHOTOMETRIC = "0028|0004"  # what the values mean: white is high, white is 0, colours
 _TYPES = {
     **{sitk.sitkUInt8: np.uint8, sitk.sitkUInt16: np.uint16, sitk.sitkUInt32: np.uint32},
     **{sitk.sitkInt8: np.int8, sitk.sitkInt16: np.int16, sitk.sitkInt32: np.int32},
@@ -19,28 +26,61 @@ _TYPES = {
 }
 
 
-def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
+class Dicom(NamedTuple):
+    """What DICOM files hold.
+
+    Attributes:
+      image: the geometry, and the values as SimpleITK reads them.
+      values: numbers [D, H, W] in the units that slope and intercept give (Hounsfield units of a
+        CT), those of each slice its own; None of colours. Unsigned integers of 8 and 16 bits are
+        stored values.
+      files: those of the slices in their order, or the one of all.
+      bits: how many bits stored values have.
+      white_is_0: whether the least value is shown as white.
+      sized: whether the files say how large their pixels are.
+    """
+
+    image: sitk.Image
+    values: np.ndarray | None
+    files: list[str]
+    bits: int
+    white_is_0: bool
+    sized: bool
+
+
+def read_file(file: str) -> Dicom:
+    """Reads a DICOM file of one slice, or of several frames.
+
+    Raises:
+      ValueError: if it is damaged, or its frames are no volume; it names the file.
+    """
+    header = read_header(file)
+    image = read_itk(sitk.ReadImage, file)
+    count = image.GetSize()[2] if image.GetDimension() == 3 else 1
+    frames = read_frames(file, count) if count > 1 or not pixel_size(header, None) else None
+    if frames and count > 1:
+        place_frames(image, frames, file)
+    return _dicom(image, [file], [header], frames)
+
+
+def read_series(folder: str | os.PathLike[str]) -> Dicom:
     """Reads the one DICOM series of a folder.
 
     Args:
       folder: the folder; hidden files do not count.
 
     Returns:
-      The volume, in the units that slope and intercept give (Hounsfield units of a CT), those of
-      each slice its own, in the least type that holds all slices; and the files of its slices in
-      their order.
+      The volume, in the least type that holds all slices.
 
     Raises:
       ValueError: if there is no series, or several; a slice is missing, or unlike the others; they
         are no grid; or a file is damaged. It names the folder and the files.
     """
     names = _files_of_series(pathlib.Path(folder))
+    if len(names) == 1:
+        return read_file(names[0])
     headers = [read_header(name) for name in names]
     _check_alike(folder, names, headers)
-    if len(names) == 1:
-        image = read_itk(sitk.ReadImage, names[0])
-        place_frames(image, names[0])
-        return image, names
     if any(header.GetSize()[2] > 1 for header in headers):
         raise ValueError(
             f"{folder} has {len(names)} files of several frames in one series: expected one such "
@@ -49,16 +89,31 @@ def read_series(folder: str | os.PathLike[str]) -> tuple[sitk.Image, list[str]]:
     origins = np.array([header.GetOrigin() for header in headers])
     normal = np.asarray(headers[0].GetDirection()).reshape(3, 3)[:, 2]
     order = np.argsort(origins @ normal, kind="stable")
-    names, origins = [names[i] for i in order], origins[order]
-    _check_steps(folder, names, origins, normal)
+    names, headers, origins = [names[i] for i in order], [headers[i] for i in order], origins[order]
+    check_steps(folder, names, origins, normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
     if (kind := _common_type(headers)) is not None:
         reader.SetOutputPixelType(kind)  # else all slices are cut to the type of the first
     try:
-        return reader.Execute(), names
+        return _dicom(reader.Execute(), names, headers, None)
     except RuntimeError as error:
         raise ValueError(f"{folder} is a damaged DICOM series ({_reason(error)}).") from error
+
+
+def _dicom(
+    image: sitk.Image,
+    files: list[str],
+    headers: Sequence[sitk.ImageFileReader],
+    frames: Frames | None,
+) -> Dicom:
+    values = None
+    if image.GetNumberOfComponentsPerPixel() == 1 and image.GetDimension() == 3:
+        values = in_units(sitk.GetArrayFromImage(image), headers, frames)
+    if size := pixel_size(headers[0], frames):
+        image.SetSpacing((size[1], size[0], *image.GetSpacing()[2:]))
+    bits = max(map(bits_stored, headers))
+    return Dicom(image, values, files, bits, white_is_0(headers[0]), size is not None)
 
 
 def read_itk(read: Callable[[Any], Any], what: str | os.PathLike[str]) -> Any:
@@ -99,93 +154,6 @@ def read_header(file: str) -> sitk.ImageFileReader:
     return reader
 
 
-def tag_of(header: sitk.ImageFileReader, tag: str) -> str:
-    """A tag's value without its padding; "" if the file lacks it."""
-    return header.GetMetaData(tag).strip(" \0") if header.HasMetaDataKey(tag) else ""
-
-
-def place_frames(image: sitk.Image, file: str | os.PathLike[str]) -> None:
-    """Gives the frames of a DICOM file the geometry that it says they have.
-
-    SimpleITK takes the first frame's slope and intercept for all, and believes voxels 1x1x1 mm
-    large where positions are rounded. Files that say nothing of frames stay as they are.
-
-    Args:
-      image: what SimpleITK read of the file.
-      file: the file.
-
-    Raises:
-      ValueError: if frames lack a position, are out of order, at uneven distances, or differ in
-        orientation, size of pixels, slope or intercept; or pydicom, which reads this, is missing.
-    """
-    if image.GetDimension() != 3 or image.GetSize()[2] == 1:
-        return
-    try:
-        import pydicom
-    except ImportError as error:
-        raise ValueError(
-            f"{file} has several frames, whose places are read by pydicom, which is not installed: "
-            "pip install hpunet_jax[dicom]."
-        ) from error
-    header = pydicom.dcmread(file, stop_before_pixels=True)
-    if not (own := header.get("PerFrameFunctionalGroupsSequence")):
-        return
-    if len(own) != (count := image.GetSize()[2]):
-        raise ValueError(
-            f"{file} is damaged: it has {count} frames and describes {len(own)} of them."
-        )
-    shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    positions = [_of_frame(f, shared, "PlanePosition", "ImagePositionPatient") for f in own]
-    alike = {
-        name: [_of_frame(f, shared, group, name) for f in own]
-        for group, name in (
-            ("PlaneOrientation", "ImageOrientationPatient"),
-            ("PixelMeasures", "PixelSpacing"),
-            ("PixelValueTransformation", "RescaleSlope"),
-            ("PixelValueTransformation", "RescaleIntercept"),
-        )
-    }
-    for name, found in alike.items():
-        other = next((n for n, value in enumerate(found) if value != found[0]), None)
-        if other is not None:
-            raise ValueError(
-                f"{file} has frames that are no volume: frame 1 and frame {other + 1} have "
-                f"different values of {name} ({_shown(found[0])} and {_shown(found[other])}): "
-                "convert it to a series of one slice a file."
-            )
-    orientation = alike["ImageOrientationPatient"][0]
-    if not any(positions):
-        return  # nothing is known of their places
-    if not all(positions) or not orientation:
-        raise ValueError(
-            f"{file} has frames without a position or orientation, others have one: convert it to "
-            "a series of one slice a file."
-        )
-    rows, columns = orientation[:3], orientation[3:]
-    origins, normal = np.array(positions), np.cross(rows, columns)
-    steps = np.diff(origins @ normal)
-    if steps.min() < 0 < steps.max():
-        raise ValueError(
-            f"{file} has frames out of order: they go to and fro along their normal; convert it to "
-            "a series of one slice a file."
-        )
-    normal = normal if steps.max() > 0 else -normal
-    _check_steps(file, [f"frame {n + 1}" for n in range(len(own))], origins, normal)
-    image.SetOrigin(positions[0])
-    high, wide = alike["PixelSpacing"][0] or image.GetSpacing()[1::-1]
-    image.SetSpacing((wide, high, float(np.abs(steps).mean())))
-    image.SetDirection(np.transpose([rows, columns, normal]).ravel().tolist())
-
-
-def _of_frame(frame: Any, shared: Any, group: str, name: str) -> tuple[float, ...]:
-    """Numbers that a frame, or all frames together, have in a functional group; () if none."""
-    for holder in (frame, shared):
-        value = (holder.get(f"{group}Sequence") or [{}])[0].get(name)
-        if value is not None:
-            return tuple(float(number) for number in np.ravel(value))
-    return ()
-
-
 def _files_of_series(folder: pathlib.Path) -> list[str]:
     found = {
         series: [
@@ -219,7 +187,7 @@ def _check_alike(
     first = headers[0]
     for name, header in zip(names, headers, strict=True):
         files = f"{pathlib.Path(names[0]).name} and {pathlib.Path(name).name}"
-        one, other = (tag_of(slice_, _PHOTOMETRIC) or "none" for slice_ in (first, header))
+        one, other = (photometric(slice_) for slice_ in (first, header))
         if one != other:
             raise ValueError(
                 f"{folder} has slices that are no volume: {files} have different photometric "
@@ -227,13 +195,13 @@ def _check_alike(
             )
         for what, one, other in (
             ("pixels", first.GetSize()[:2], header.GetSize()[:2]),
-            ("mm of spacing", first.GetSpacing()[:2], header.GetSpacing()[:2]),
+            ("mm of spacing", *(pixel_size(slice_, None) or (0, 0) for slice_ in (first, header))),
             ("directions of rows and columns", first.GetDirection(), header.GetDirection()),
         ):
             if not np.allclose(one, other, rtol=1e-4, atol=1e-4):
                 raise ValueError(
                     f"{folder} has slices that are no volume: {files} have different {what} "
-                    f"({_shown(one)} and {_shown(other)}). Move what is another image elsewhere."
+                    f"({shown(one)} and {shown(other)}). Move what is another image elsewhere."
                 )
 
 
@@ -246,35 +214,5 @@ def _common_type(headers: Sequence[sitk.ImageFileReader]) -> int | None:
     return next(kind for kind, dtype in _TYPES.items() if dtype == common)
 
 
-def _check_steps(
-    folder: str | os.PathLike[str], names: Sequence[str], origins: np.ndarray, normal: np.ndarray
-) -> None:
-    """Slices must follow each other at even distances, straight along their normal."""
-    moves = np.diff(origins, axis=0)
-    steps = moves @ normal
-    if not len(steps):
-        return
-    middle = np.median(steps)
-    if np.ptp(steps) > _MOST_UNEVEN * middle:
-        worst = int(np.argmax(np.abs(steps - middle)))
-        first, second = (pathlib.Path(name).name for name in names[worst : worst + 2])
-        raise ValueError(
-            f"{folder} has slices at uneven distances: {first} and {second} are {steps[worst]:.3f} "
-            f"mm apart, others {middle:.3f} mm. A slice is missing, or there twice."
-        )
-    if middle <= 0:
-        raise ValueError(f"{folder} has slices at one place: expected one at each position.")
-    aside = np.linalg.norm(moves - steps[:, None] * normal, axis=1).max()
-    if aside > _MOST_UNEVEN * middle:
-        raise ValueError(
-            f"{folder} has a geometry that is no grid: each slice is shifted by up to {aside:.3f} "
-            "mm against the one before (a tilted gantry?). Resample it first."
-        )
-
-
 def _reason(error: RuntimeError) -> str:
     return str(error).strip().splitlines()[-1].removeprefix("sitk::ERROR: ")
-
-
-def _shown(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{number:g}" for number in numbers)

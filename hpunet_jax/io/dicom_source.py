@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from hpunet_jax.io.dicom import read_header, tag_of
+from hpunet_jax.io.dicom import read_header
+from hpunet_jax.io.dicom_values import tag_of
 
 # Of a series: patient (name, ID, birth date, sex), study, series and frame of reference.
 _TAGS = ("0010|0010", "0010|0020", "0010|0030", "0010|0040", "0020|000d", "0020|000e", "0020|0052")

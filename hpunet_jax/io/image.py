@@ -36,7 +36,8 @@ class Slices:
       turned: whether the file said that it is to be turned or mirrored, which was done.
       volume: the volume as it was read, whose geometry results get; None of a single picture.
       values: of an image, the least and greatest value in the file's units.
-      ends: of an image, the values that became 0 and 1; None: 0 and the type's greatest.
+      ends: of an image, the values that became 0 and 1, the greater first where the file says that
+        its least value is white; None: 0 and the type's greatest.
     """
 
     array: np.ndarray

@@ -13,11 +13,14 @@ TIFF, HDF5 = (".tif", ".tiff"), (".h5", ".hdf5")
 ITK = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 MEDICAL = (*ITK, *HDF5)
 """Of volumes, and of nothing else."""
+KNOWN = (*SUFFIXES, *MEDICAL)
+"""By which a file's format is known; of others, DICOM is known by its content."""
 
 # What operating systems and programs leave in folders, in lower case.
 _CLUTTER = {
     *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),
     *("icon\r", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"),
+    "dicomdir",  # which lists DICOM files, and is none with pixels
 }
 
 
@@ -40,7 +43,7 @@ class Listing(NamedTuple):
         more = ", ..." if len(self.skipped) > 3 else ""
         return (
             f"{len(self.skipped):,} skipped that are no image files here ({names}{more}); images "
-            f"end in {', '.join((*SUFFIXES, *MEDICAL))}, in capitals or not."
+            f"end in {', '.join(KNOWN)}, in capitals or not."
         )
 
 
@@ -85,8 +88,11 @@ def name_of(path: str | os.PathLike[str]) -> str:
 
 
 def is_medical(path: str | os.PathLike[str]) -> bool:
-    """Whether a name is that of a volume, and of nothing else: all but TIFF."""
-    return suffix_of(path) in MEDICAL or pathlib.Path(path).is_dir()
+    """Whether a file or folder is a volume, and nothing else: all but TIFF."""
+    suffix = suffix_of(path)
+    return (
+        suffix in MEDICAL or pathlib.Path(path).is_dir() or (suffix not in KNOWN and is_dicom(path))
+    )
 
 
 def is_dicom(path: str | os.PathLike[str]) -> bool:
@@ -149,7 +155,7 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
     images = sorted([*images, *series])
     if not images:
         raise FileNotFoundError(
-            f"{path} holds no image files ({', '.join((*SUFFIXES, *MEDICAL))}) and no DICOM series."
+            f"{path} holds no image files ({', '.join(KNOWN)}) and no DICOM series."
         )
     names: dict[str, pathlib.Path] = {}
     for file in images:

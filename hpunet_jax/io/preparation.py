@@ -179,7 +179,8 @@ class Preparation:
             raise ValueError(
                 f"{source} does not say how large its pixels are, so it cannot be resampled to "
                 f"{self.spacing[0]:g}x{self.spacing[1]:g} mm: leave data.spacing out (data.scale "
-                "needs no size), or give a format that knows (NIfTI, NRRD, MetaImage, DICOM)."
+                "needs no size), or give a file that knows (NIfTI, NRRD, MetaImage, DICOM with its "
+                "PixelSpacing)."
             )
         spacing = spacing or (1, 1)
         to = self.spacing or spacing

@@ -10,7 +10,7 @@ from hpunet_jax.io.decode import decode_label_values, decode_values, whole_numbe
 from hpunet_jax.io.image import Image, Slices
 from hpunet_jax.io.listing import is_medical
 from hpunet_jax.io.preparation import AS_STORED, Preparation
-from hpunet_jax.io.stored import read_bytes
+from hpunet_jax.io.stored import invert, read_bytes, stretch
 from hpunet_jax.io.volumes import Volume, read_volume
 
 
@@ -69,17 +69,24 @@ def read_slices(
       OSError: if it cannot be read at all.
     """
     source = os.fspath(path) if name is None else name
+    as_shown = not (preparation.window or preparation.percentiles)
     if is_medical(path):
         volume = read_volume(path, preparation.hdf5[0] if preparation.hdf5 else None)
         values, turned = volume.array[..., None], False
+        inverted = volume.white_is_0 and not as_shown
+        if as_shown and volume.bits:
+            values = invert(values, volume.bits) if volume.white_is_0 else values
+            values = stretch(values, volume.bits)
     else:
-        raw = bool(preparation.window or preparation.percentiles)
-        values, turned = decode_values(read_bytes(path), source, stretch=not raw)
+        values, turned, inverted = decode_values(read_bytes(path), source, as_shown)
         volume = Volume(values[..., 0], os.fspath(path)) if len(values) > 1 else None
     spacing = volume.pixel_spacing if volume else None
     ends = preparation.ends(values, source)
+    array = preparation.between(ends, values, spacing, source)
+    if inverted:  # the window is in the file's units, so that it goes first
+        array, ends = invert(array, 0), ends and ends[::-1]
     return Slices(
-        array=preparation.between(ends, values, spacing, source),
+        array=array,
         source=source,
         size=values.shape[1:3],
         turned=turned,
@@ -110,8 +117,15 @@ def read_label_slices(
     if is_medical(path):
         volume = read_volume(path, dataset)
         labels, turned = whole_numbers(volume.array, source), False
+        if volume.white_is_0:
+            if not volume.bits:
+                raise ValueError(
+                    f"{source} says that its least value is white (MONOCHROME1) and has "
+                    f"{labels.dtype} values, which leaves open which is 0: save it as MONOCHROME2."
+                )
+            labels = invert(labels, volume.bits)
     else:
-        labels, turned = decode_label_values(read_bytes(path), source)
+        labels, turned, _ = decode_label_values(read_bytes(path), source)
         volume = Volume(labels, os.fspath(path)) if len(labels) > 1 else None
     return Slices(labels, source, labels.shape[1:], turned, volume)
 

@@ -26,11 +26,12 @@ class Stored(NamedTuple):
 
     Attributes:
       pixels: [H, W] or [H, W, 3], of the file's own type; of a palette, the indices. Values of less
-        than 8 (or 16) bits are not stretched.
+        than 8 (or 16) bits are not stretched, and not inverted where white is 0.
       bits: bits of a value that is an unsigned integer of up to 16; 0 for other types.
       palette: uint8 [n, 4], the red, green, blue and alpha of each index; None without palette.
       lossy: whether the compression changes values (JPEG).
       turned: whether the file said that it is to be turned or mirrored.
+      white_is_0: whether the least value is shown as white.
     """
 
     pixels: np.ndarray
@@ -38,11 +39,36 @@ class Stored(NamedTuple):
     palette: np.ndarray | None = None
     lossy: bool = False
     turned: bool = False
+    white_is_0: bool = False
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turns and mirrors as EXIF's orientation says, 1 to 8; any other number changes nothing."""
     return np.ascontiguousarray(_TURNS.get(orientation, _TURNS[1])(pixels))
+
+
+def stretch(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Values of some bits as uint8 or uint16 whose greatest is that of the type.
+
+    Args:
+      pixels: unsigned integers of any shape.
+      bits: bits of a value, 1 to 16; 0: all of the type.
+    """
+    greatest = 255 if bits <= 8 else 65535
+    if not bits or (2**bits - 1 == greatest and pixels.dtype.itemsize * 8 == bits):
+        return pixels
+    stretched = pixels.astype(np.uint32) * greatest // (2**bits - 1)
+    return stretched.astype(np.uint8 if greatest == 255 else np.uint16)
+
+
+def invert(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Values of some bits, of which 0 becomes the greatest and the greatest 0.
+
+    Args:
+      pixels: unsigned integers of any shape.
+      bits: bits of a value; 0: all of the type.
+    """
+    return pixels.dtype.type(2 ** (bits or 8 * pixels.dtype.itemsize) - 1) - pixels
 
 
 def drop_alpha(pixels: np.ndarray, bits: int, name: str) -> np.ndarray:

@@ -39,7 +39,7 @@ def decode_tiff(data: bytes, name: str) -> list[Stored]:
       name: the file, for messages.
 
     Returns:
-      The values of each page: white is the greatest, also where the file says that white is 0.
+      The values of each page.
 
     Raises:
       ValueError: the file is damaged, has pages of several kinds, is too large or transparent, or
@@ -145,13 +145,12 @@ def _as_stored(page: tifffile.TiffPage, pixels: np.ndarray, name: str) -> Stored
             raise _Refused(str(error)) from error
     elif channels != base:
         raise _Refused(f"{name} has {channels} channels: expected 1 (grey) or 3 (RGB).")
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-        if not bits:
-            raise _Refused(
-                f"{name} says that 0 is white (MinIsWhite), which leaves open what is black, as "
-                f"its values are {pixels.dtype}: save it with 0 as black (MinIsBlack)."
-            )
-        pixels = pixels.dtype.type(2**bits - 1) - pixels
+    white_is_0 = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    if white_is_0 and not bits:
+        raise _Refused(
+            f"{name} says that 0 is white (MinIsWhite), which leaves open what is black, as its "
+            f"values are {pixels.dtype}: save it with 0 as black (MinIsBlack)."
+        )
     palette = None
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
         colours = np.asarray(page.colormap).T
@@ -160,7 +159,8 @@ def _as_stored(page: tifffile.TiffPage, pixels: np.ndarray, name: str) -> Stored
     tag = page.tags.get(_ORIENTATION)
     orientation = int(tag.value) if tag else 1
     turned = orientation in range(2, 9)
-    return Stored(upright(pixels, orientation), bits, palette, page.compression in _JPEG, turned)
+    lossy = page.compression in _JPEG
+    return Stored(upright(pixels, orientation), bits, palette, lossy, turned, white_is_0)
 
 
 def _name(value: int) -> str:

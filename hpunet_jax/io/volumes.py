@@ -16,8 +16,8 @@ import SimpleITK as sitk
 import tifffile
 from jaxtyping import Num
 
-from hpunet_jax.io.dicom import place_frames, read_itk, read_series
-from hpunet_jax.io.listing import HDF5, ITK, TIFF, suffix_of
+from hpunet_jax.io.dicom import Dicom, read_file, read_itk, read_series
+from hpunet_jax.io.listing import HDF5, ITK, KNOWN, TIFF, is_dicom, suffix_of
 from hpunet_jax.io.nifti import Forms, check_nifti
 
 _RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
@@ -37,6 +37,9 @@ class Volume:
       files: of DICOM, the files of the slices in their order.
       flat: whether the file has but two axes.
       forms: of NIfTI, both geometries that it has, which may differ.
+      bits: of DICOM, how many bits a value has; 0: all of its type, or it is no stored value.
+      white_is_0: of DICOM, whether the least value is shown as white (MONOCHROME1).
+      sized: whether a file that knows a geometry knows how large its pixels are, too.
     """
 
     array: Num[np.ndarray, "D H W"]
@@ -47,6 +50,9 @@ class Volume:
     files: tuple[str, ...] = ()
     flat: bool = False
     forms: Forms | None = None
+    bits: int = 0
+    white_is_0: bool = False
+    sized: bool = True
 
     @property
     def located(self) -> bool:
@@ -56,7 +62,7 @@ class Volume:
     @property
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Mm from row to row and from column to column; None where the file does not know."""
-        return (self.spacing[1], self.spacing[0]) if self.located else None
+        return (self.spacing[1], self.spacing[0]) if self.located and self.sized else None
 
 
 def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Volume:
@@ -78,16 +84,14 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
         raise FileNotFoundError(f"{path} does not exist.")
     suffix = suffix_of(path)
     if path.is_dir():
-        image, files = read_series(path)
-        return _from_itk(image, path, files)
+        return _from_dicom(read_series(path), path)
+    if suffix == ".dcm" or (suffix not in KNOWN and is_dicom(path)):
+        return _from_dicom(read_file(str(path)), path)
     if suffix in ITK:
         forms = None
         if suffix.startswith(".nii"):
             forms = read_itk(check_nifti, path)
-        image = read_itk(sitk.ReadImage, path)
-        if suffix == ".dcm":
-            place_frames(image, path)
-        return _from_itk(image, path, [str(path)] if suffix == ".dcm" else [], forms)
+        return _from_itk(read_itk(sitk.ReadImage, path), path, forms)
     if suffix in TIFF:
         return Volume(_read_tiff(path), str(path))
     if suffix in HDF5:
@@ -101,7 +105,6 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
 def _from_itk(
     image: sitk.Image,
     path: pathlib.Path,
-    files: Sequence[str] = (),
     forms: Forms | None = None,
 ) -> Volume:
     axes, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
@@ -122,9 +125,21 @@ def _from_itk(
         image.GetSpacing(),
         image.GetOrigin(),
         image.GetDirection(),
-        tuple(files),
-        axes == 2,
-        forms,
+        flat=axes == 2,
+        forms=forms,
+    )
+
+
+def _from_dicom(dicom: Dicom, path: pathlib.Path) -> Volume:
+    volume = _from_itk(dicom.image, path)
+    array = volume.array if dicom.values is None else dicom.values
+    return dataclasses.replace(
+        volume,
+        array=array,
+        files=tuple(dicom.files),
+        bits=dicom.bits if array.dtype in (np.uint8, np.uint16) else 0,
+        white_is_0=dicom.white_is_0,
+        sized=dicom.sized,
     )
 
 

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from hpunet_jax.io.listing import MEDICAL, SUFFIXES, is_clutter, name_of, suffix_of
+from hpunet_jax.io.listing import KNOWN, is_clutter, name_of, suffix_of
 
 FORMS = ("one", "suffix", "folder", "per_image")
 _NUMBERED = re.compile(r"(.+?)[_-](?:l|s|g|sample|grader)?[_-]?(\d+)", re.IGNORECASE)
@@ -155,7 +155,7 @@ def _files(path: pathlib.Path, flag: str) -> dict[str, pathlib.Path]:
         inside = file.relative_to(path)
         if not file.is_file() or any(is_clutter(part) for part in inside.parts):
             continue
-        if suffix_of(file) not in (*SUFFIXES, *MEDICAL):
+        if suffix_of(file) not in KNOWN:
             continue
         name = inside.with_name(name_of(file)).as_posix()
         if name in found:
@@ -167,7 +167,7 @@ def _files(path: pathlib.Path, flag: str) -> dict[str, pathlib.Path]:
     samples = {n: f for n, f in found.items() if _SAMPLE.fullmatch(n)}
     found = maps or samples or found
     if not found:
-        kinds = ", ".join((*SUFFIXES, *MEDICAL))
+        kinds = ", ".join(KNOWN)
         raise FileNotFoundError(f"{flag}={path} holds no label maps ({kinds}).")
     return found
 

@@ -13,7 +13,7 @@ from hpunet_jax.figures.palettes import instance_palette, neurite_palette, paint
 from hpunet_jax.figures.panels import unit_image
 from hpunet_jax.instances import renumber
 from hpunet_jax.io import Preparation, name_of, read_slices
-from hpunet_jax.io.listing import MEDICAL, SUFFIXES, is_clutter, suffix_of
+from hpunet_jax.io.listing import KNOWN, is_clutter, suffix_of
 from hpunet_jax.io.preparation import WindowNeeded
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.scoring.pairing import Case
@@ -78,7 +78,7 @@ def find_pictures(folder: pathlib.Path, names: Sequence[str]) -> Mapping[str, pa
     for name in names:
         inside = (folder / name).parent
         for file in sorted(inside.iterdir()) if inside.is_dir() else ():
-            kind = suffix_of(file) in (*SUFFIXES, *MEDICAL) and not is_clutter(file.name)
+            kind = suffix_of(file) in KNOWN and not is_clutter(file.name)
             if kind and file.is_file() and name_of(file) == (folder / name).name:
                 found.setdefault(name, file)
     return found

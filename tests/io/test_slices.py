@@ -63,13 +63,77 @@ def test_a_dicom_file_is_one_slice_in_hounsfield_units(tmp_path):
     np.testing.assert_array_equal(found.array, LUNG.images(CT[:1, ..., None], None, "ct"))
 
 
-def test_white_is_the_greatest_value_also_of_dicom_files_that_say_it_is_0(tmp_path):
-    path = tmp_path / "a.dcm"
+def write_dicom(path, **changes):
+    """A slice of stored values below 4096, with other attributes."""
     sitk.WriteImage(sitk.JoinSeries(sitk.GetImageFromArray(BLOCK[0])), str(path))
     file = pydicom.dcmread(path)
-    file.PhotometricInterpretation = "MONOCHROME1"
+    for name in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"):
+        if name in file:
+            delattr(file, name)
+    for name, value in changes.items():
+        setattr(file, name, value)
     file.save_as(path)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").array[..., 0], 65535 - BLOCK[0])
+    return path
+
+
+TWELVE, WHITE_IS_0 = {"BitsStored": 12, "HighBit": 11}, {"PhotometricInterpretation": "MONOCHROME1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "bits"),
+    [({}, 16), (TWELVE, 12), (WHITE_IS_0, 16), ({**TWELVE, **WHITE_IS_0}, 12)],
+)
+def test_white_is_the_greatest_value_that_the_bits_of_a_dicom_file_hold(tmp_path, changes, bits):
+    path, greatest = write_dicom(tmp_path / "a.dcm", **changes), 2**bits - 1
+    shown = greatest - BLOCK[0] if "PhotometricInterpretation" in changes else BLOCK[0]
+    stretched = shown.astype(np.uint32) * 65535 // greatest
+    np.testing.assert_array_equal(read_image(path).array[..., 0], stretched)
+    np.testing.assert_array_equal(read_labels(path).array, shown)
+
+
+@pytest.mark.parametrize("bits", [TWELVE, {}])
+def test_values_are_rescaled_and_windowed_before_what_is_white_at_0_is_inverted(tmp_path, bits):
+    rescaled = {"RescaleSlope": 2, "RescaleIntercept": -1024}
+    plain = read_slices(write_dicom(tmp_path / "a.dcm", **bits, **rescaled), LUNG)
+    white = read_slices(write_dicom(tmp_path / "b.dcm", **bits, **rescaled, **WHITE_IS_0), LUNG)
+    assert (
+        plain.values
+        == white.values
+        == tuple(2 * int(end) - 1024 for end in (BLOCK[0].min(), BLOCK[0].max()))
+    )
+    np.testing.assert_array_equal(white.array, 65535 - plain.array)
+    assert (plain.ends, white.ends) == ((-1000, 400), (400, -1000))
+    tifffile.imwrite(tmp_path / "c.tif", BLOCK[0], photometric="miniswhite")
+    expected = 65535 - LUNG.images(BLOCK[:1, ..., None], None, "c")
+    np.testing.assert_array_equal(read_slices(tmp_path / "c.tif", LUNG).array, expected)
+
+
+def test_rescaled_values_need_a_window_though_they_would_fit_into_unsigned_ones(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", RescaleSlope=2, RescaleIntercept=0, **TWELVE)
+    with pytest.raises(ValueError, match="int32 values, from .* --window=low,high"):
+        read_slices(path)
+
+
+RADIOGRAPH = "1.2.840.10008.5.1.4.1.1.1.1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "spacing"),
+    [
+        ({"PixelSpacing": [0.5, 0.25]}, (0.5, 0.25)),
+        ({"PixelSpacing": [0.5, 0.25], "SOPClassUID": RADIOGRAPH}, (0.5, 0.25)),
+        ({"ImagerPixelSpacing": [0.5, 0.25]}, (0.5, 0.25)),
+        ({"ImagerPixelSpacing": [9, 9], "PixelSpacing": [0.5, 0.25]}, (0.5, 0.25)),
+        ({"NominalScannedPixelSpacing": [0.5, 0.25]}, (0.5, 0.25)),
+        ({}, None),
+    ],
+)
+def test_dicom_files_say_where_they_can_how_large_pixels_are(tmp_path, changes, spacing):
+    path = write_dicom(tmp_path / "a.dcm", **changes)
+    assert read_slices(path).spacing == spacing
+    if spacing is None:
+        with pytest.raises(ValueError, match=r"a\.dcm does not say how large its pixels are"):
+            read_slices(path, Preparation(spacing=(0.5, 0.5)))
 
 
 @pytest.mark.parametrize(("suffix", "array"), [(".nrrd", CT), (".tif", CT), (".h5", CT / 7)])

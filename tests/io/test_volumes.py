@@ -226,7 +226,7 @@ def test_series_whose_slices_do_not_belong_together_are_refused(tmp_path):
         ),
         "scaled": (
             {"PixelSpacing": lambda n: [0.75, 0.5 + 0.1 * (n == 2)]},
-            r"different mm of spacing \(0\.5, 0\.75 and 0\.6, 0\.75\)",
+            r"different mm of spacing \(0\.75, 0\.5 and 0\.75, 0\.6\)",
         ),
         "twice": ({"ImagePositionPatient": lambda n: [1, 2, 30]}, "slices at one place"),
     }
