@@ -35,7 +35,7 @@ from hpunet_jax.figures.catalogue import spread_over
 from hpunet_jax.figures.model import model_figures, scale_choices
 from hpunet_jax.figures.scales import scales_figure
 from hpunet_jax.inference.inputs import check_takes_images_alone
-from hpunet_jax.inference.outputs import settings_of
+from hpunet_jax.inference.outputs import check_results, settings_of
 from hpunet_jax.inference.sample_files import finished_samples, write_samples
 from hpunet_jax.inference.tiles import TILE
 from hpunet_jax.inference.volumes import read_for
@@ -108,6 +108,7 @@ def sample_files(model: hpunet_jax.Model, source: pathlib.Path, out: AnyPath) ->
     for path in tqdm(listing.images, desc="check", unit="file"):
         slices, settings = read(path)
         if not finished_samples(out / name_of(path), settings, _OVERWRITE.value):
+            check_results(slices)
             missing.append(path)
             slices_missing += len(slices.array)
     if done := len(listing.images) - len(missing):

@@ -4,8 +4,8 @@
     hpunet score --truth=labels --samples=instances --instances --out=scores
     hpunet score --truth=ct_truth --samples=ct_predicted --images=ct --out=scores
 
-Both folders hold label maps: PNG, TIFF, BMP, WebP, NIfTI, NRRD, MetaImage or HDF5, of pictures or
-volumes. They are called <name>, or <name>_0, <name>_1 ... (graders also <name>_l0 ...), or lie in a
+Both folders hold label maps: PNG, TIFF, BMP, WebP, NIfTI, NRRD, MetaImage, DICOM SEG or HDF5, of
+pictures or volumes. They are called <name>, or <name>_0, <name>_1 ... (graders also <name>_l0 ...), or lie in a
 folder for each sample, each grader or each image; the names of the truth are those of the samples.
 What was understood is printed; --truth_form and --samples_form say otherwise.
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.buckets import place
-from hpunet_jax.inference.outputs import settings_of
+from hpunet_jax.inference.outputs import check_results, settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
 from hpunet_jax.inference.segment_files import (
     check_table,
@@ -87,7 +87,9 @@ def main(_) -> None:
     for path in tqdm(paths, desc="check", unit="file"):
         slices, settings = read(path)
         rows[path] = finished_instances(out, name_of(path), settings, _OVERWRITE.value)
-        num_slices += len(slices.array) if rows[path] is None else 0
+        if rows[path] is None:
+            check_results(slices)
+            num_slices += len(slices.array)
     if done := sum(found is not None for found in rows.values()):
         print(f"{done:,} of {len(paths):,} were segmented before")
     with tqdm(total=num_slices, desc="segment", unit="slice") as bar:

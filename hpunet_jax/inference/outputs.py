@@ -22,7 +22,7 @@ import numpy as np
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.folders import LOCK, used_alone
-from hpunet_jax.io import Preparation, Slices, result_suffix
+from hpunet_jax.io import Preparation, Slices, check_writable, result_suffix
 from hpunet_jax.io.dicom_source import source_digest
 from hpunet_jax.io.write_volumes import WRITTEN
 
@@ -67,6 +67,12 @@ def settings_of(
     if image.volume is not None and image.volume.files:
         settings["dicom"] = source_digest(image.volume.files)
     return json.loads(json.dumps(settings))  # as they are read again: tuples are lists
+
+
+def check_results(slices: Slices) -> None:
+    """Raises a `ValueError` if results could not be written as those of an image or volume are."""
+    if slices.volume is not None:
+        check_writable(slices.volume)
 
 
 def finished(

@@ -13,7 +13,7 @@ from hpunet_jax.io.read import (
 from hpunet_jax.io.stored import read_bytes
 from hpunet_jax.io.volumes import Volume, read_volume
 from hpunet_jax.io.write import write_labels
-from hpunet_jax.io.write_volumes import result_suffix, write_volume
+from hpunet_jax.io.write_volumes import check_writable, result_suffix, write_volume
 
 __all__ = [
     "SUFFIXES",
@@ -23,6 +23,7 @@ __all__ = [
     "Slices",
     "Volume",
     "check_apart",
+    "check_writable",
     "decode_image",
     "decode_labels",
     "find_images",

@@ -15,10 +15,13 @@ from hpunet_jax.io.dicom_values import (
     in_units,
     photometric,
     pixel_size,
+    tag_of,
     white_is_0,
 )
 from hpunet_jax.io.listing import is_clutter, is_dicom
 
+_NUMBER, _MODALITY, _DESCRIPTION = "0020|0011", "0008|0060", "0008|103e"  # of a series
+_SHOWN = 4  # series that a message names
 _TYPES = {
     **{sitk.sitkUInt8: np.uint8, sitk.sitkUInt16: np.uint16, sitk.sitkUInt32: np.uint32},
     **{sitk.sitkInt8: np.int8, sitk.sitkInt16: np.int16, sitk.sitkInt32: np.int32},
@@ -167,17 +170,26 @@ def _files_of_series(folder: pathlib.Path) -> list[str]:
     listed = {pathlib.Path(name).name for names in found.values() for name in names}
     for file in sorted(folder.iterdir()):
         # GDCM passes over what it cannot read.
-        if is_dicom(file) and file.name not in listed and file.name.upper() != "DICOMDIR":
+        if is_dicom(file) and file.name not in listed:
             raise ValueError(f"{file} is damaged, or no DICOM image: mend it or move it elsewhere.")
     if not found:
         raise ValueError(f"{folder} has no DICOM series: expected one in a folder of its own.")
     if len(found) > 1:
-        examples = [f"{pathlib.Path(n[0]).name} of {len(n)} files" for n in found.values()]
+        named = "; ".join(_named(names) for names in list(found.values())[:_SHOWN])
+        more = "; ..." if len(found) > _SHOWN else ""
         raise ValueError(
-            f"{folder} has {len(found)} DICOM series: expected one in a folder of its own; one "
-            f"begins with {examples[0]}, another with {examples[1]}."
+            f"{folder} has {len(found)} DICOM series: {named}{more}. Choose one by moving its files "
+            "to a folder of its own."
         )
     return next(iter(found.values()))
+
+
+def _named(names: Sequence[str]) -> str:
+    """What a person knows a series by."""
+    header = read_header(names[0])
+    known = [tag_of(header, tag) for tag in (_NUMBER, _MODALITY, _DESCRIPTION)]
+    files = f"{pathlib.Path(names[0]).name} and {len(names) - 1:,} more"
+    return f"{' '.join(filter(None, known)) or 'one'} ({files})"
 
 
 def _check_alike(

@@ -45,25 +45,54 @@ def write_segmentation(
       ValueError: if highdicom is not installed, the labels are too many, or the series lacks what a
         segmentation must say of it.
     """
+    if labels.max(initial=0) > _MOST_SEGMENTS:
+        raise ValueError(f"{path}: a DICOM segmentation holds {_MOST_SEGMENTS:,} segments at most.")
+    _segmentation(labels, files, distance, name, instances).save_as(path)
+
+
+def check_segmentation(shape: Sequence[int], files: Sequence[str], distance: float) -> None:
+    """Makes a segmentation without labels, so that what a series lacks is known before the work.
+
+    Args:
+      shape: slices, rows and columns.
+      files: as for `write_segmentation`.
+      distance: likewise.
+
+    Raises:
+      ValueError: as `write_segmentation`.
+    """
+    _segmentation(np.zeros(shape, np.uint8), files, distance, "check", instances=True)
+
+
+def _segmentation(
+    labels: Integer[np.ndarray, "D H W"],
+    files: Sequence[str],
+    distance: float,
+    name: str,
+    instances: bool,
+) -> Any:
+    """The segmentation, an object of highdicom."""
     try:
         import highdicom
         import pydicom.uid
         from pydicom.sr.codedict import codes
     except ImportError as error:
         raise ValueError(
-            f"{path}: DICOM segmentations are written by highdicom, which is not installed: "
-            "pip install hpunet_jax[dicom]."
+            f"results of {files[0]} would be DICOM segmentations, which highdicom writes, and it "
+            "is not installed: pip install hpunet_jax[dicom]."
         ) from error
     import hpunet_jax
 
-    if (greatest := int(labels.max(initial=0))) > _MOST_SEGMENTS:
-        raise ValueError(f"{path}: a DICOM segmentation holds {_MOST_SEGMENTS:,} segments at most.")
-    sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
-    for source in sources:
-        _complete(source, distance)
+    greatest = int(labels.max(initial=0))
+    sources = [pydicom.dcmread(file, stop_before_pixels=True, force=True) for file in files]
+    try:
+        for source in sources:
+            _complete(source, distance)
+        series = str(sources[0].SeriesInstanceUID)
+    except AttributeError as error:
+        raise ValueError(_lacking(files, error)) from error
     labels = labels.astype(np.min_scalar_type(greatest))
     content = hashlib.sha256(labels.tobytes()).hexdigest()
-    series = str(sources[0].SeriesInstanceUID)
     uids = [
         pydicom.uid.generate_uid(entropy_srcs=[series, name, content, part])
         for part in ("series", "instance")
@@ -83,7 +112,7 @@ def write_segmentation(
     try:
         with warnings.catch_warnings():  # about what the source says, such as an odd name
             warnings.simplefilter("ignore", UserWarning)
-            segmentation = highdicom.seg.Segmentation(
+            return highdicom.seg.Segmentation(
                 sources,
                 labels,
                 "LABELMAP" if instances else "BINARY",
@@ -101,10 +130,16 @@ def write_segmentation(
                 series_description=name[:64],
             )
     except (AttributeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"no DICOM segmentation can be made of the series of {files[0]}: {error}."
-        ) from error
-    segmentation.save_as(path)
+        raise ValueError(_lacking(files, error)) from error
+
+
+def _lacking(files: Sequence[str], error: Exception) -> str:
+    missing = isinstance(error, AttributeError) and error.name
+    reason = f"it has no {missing}" if missing else str(error)
+    return (
+        f"no DICOM segmentation can be made of the series of {files[0]} ({reason}): convert the "
+        "series to NIfTI, and give that."
+    )
 
 
 def _complete(source: Any, distance: float) -> None:

@@ -132,6 +132,10 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
     """
     path = pathlib.Path(path).expanduser()
     if path.is_file():
+        if path.name.upper() == "DICOMDIR":
+            raise ValueError(
+                f"{path} lists DICOM files and holds no image: give the folder of one series."
+            )
         return Listing([path], [])
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist: expected an image file or a folder.")
@@ -155,7 +159,8 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
     images = sorted([*images, *series])
     if not images:
         raise FileNotFoundError(
-            f"{path} holds no image files ({', '.join(KNOWN)}) and no DICOM series."
+            f"{path} holds no image files ({', '.join(KNOWN)}) and no DICOM series; only folders of "
+            "such series are looked into."
         )
     names: dict[str, pathlib.Path] = {}
     for file in images:

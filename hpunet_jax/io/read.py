@@ -72,6 +72,10 @@ def read_slices(
     as_shown = not (preparation.window or preparation.percentiles)
     if is_medical(path):
         volume = read_volume(path, preparation.hdf5[0] if preparation.hdf5 else None)
+        if volume.segments:
+            raise ValueError(
+                f"{source} is a DICOM segmentation: expected an image; labels are read as masks."
+            )
         values, turned = volume.array[..., None], False
         inverted = volume.white_is_0 and not as_shown
         if as_shown and volume.bits:

@@ -10,13 +10,15 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-import h5py
 import numpy as np
 import SimpleITK as sitk
 import tifffile
 from jaxtyping import Num
 
+from hpunet_jax.io.detached import check_parts
 from hpunet_jax.io.dicom import Dicom, read_file, read_itk, read_series
+from hpunet_jax.io.dicom_seg_read import is_segmentation, read_segmentation
+from hpunet_jax.io.hdf5 import read_hdf5
 from hpunet_jax.io.listing import HDF5, ITK, KNOWN, TIFF, is_dicom, suffix_of
 from hpunet_jax.io.nifti import Forms, check_nifti
 
@@ -40,6 +42,7 @@ class Volume:
       bits: of DICOM, how many bits a value has; 0: all of its type, or it is no stored value.
       white_is_0: of DICOM, whether the least value is shown as white (MONOCHROME1).
       sized: whether a file that knows a geometry knows how large its pixels are, too.
+      segments: whether it is a DICOM segmentation, which may leave out slices without labels.
     """
 
     array: Num[np.ndarray, "D H W"]
@@ -53,6 +56,7 @@ class Volume:
     bits: int = 0
     white_is_0: bool = False
     sized: bool = True
+    segments: bool = False
 
     @property
     def located(self) -> bool:
@@ -69,7 +73,8 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
     """Reads a volume.
 
     Args:
-      path: a NIfTI, NRRD, MetaImage, TIFF or HDF5 file, or the folder of a DICOM series.
+      path: a NIfTI, NRRD, MetaImage, DICOM, TIFF or HDF5 file, or the folder of a DICOM series; a
+        DICOM segmentation is the volume of its labels.
       dataset: of HDF5, the data set in the file; None: the only one of three axes.
 
     Returns:
@@ -85,17 +90,23 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
     suffix = suffix_of(path)
     if path.is_dir():
         return _from_dicom(read_series(path), path)
-    if suffix == ".dcm" or (suffix not in KNOWN and is_dicom(path)):
+    dicom = suffix == ".dcm" or (suffix not in KNOWN and is_dicom(path))
+    if dicom and is_segmentation(path):
+        found = read_segmentation(path)
+        grid = (found.spacing, found.origin, found.direction)
+        return Volume(found.labels, str(path), *grid, segments=True)
+    if dicom:
         return _from_dicom(read_file(str(path)), path)
     if suffix in ITK:
         forms = None
+        check_parts(path)
         if suffix.startswith(".nii"):
             forms = read_itk(check_nifti, path)
         return _from_itk(read_itk(sitk.ReadImage, path), path, forms)
     if suffix in TIFF:
         return Volume(_read_tiff(path), str(path))
     if suffix in HDF5:
-        return Volume(_read_hdf5(path, dataset), str(path))
+        return Volume(read_hdf5(path, dataset), str(path))
     raise ValueError(
         f"{path} is no volume: expected {', '.join((*ITK, *TIFF, *HDF5))}, or the folder of a "
         "DICOM series."
@@ -165,38 +176,12 @@ def _read_tiff(path: pathlib.Path) -> np.ndarray:
     except (tifffile.TiffFileError, RuntimeError, ValueError, IndexError, OSError) as error:
         raise ValueError(f"{path} is damaged or no TIFF stack ({error}).") from error
     array = array[None] if array.ndim == 2 else array
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim != 3 or array.dtype.kind not in "uif":
         raise ValueError(
             f"{path} has {_shown(array.shape)} {array.dtype} values: expected a stack."
         )
     return array
-
-
-def _read_hdf5(path: pathlib.Path, dataset: str | None) -> np.ndarray:
-    try:
-        with h5py.File(path) as file:
-            names: list[str] = []
-            file.visititems(
-                lambda name, item: (
-                    names.append(name)
-                    if isinstance(item, h5py.Dataset)
-                    and item.ndim == 3
-                    and item.dtype.kind in "uifb"
-                    else None
-                )
-            )
-            chosen = [dataset] if dataset is not None else names
-            if len(chosen) != 1 or chosen[0] not in names:
-                raise KeyError(", ".join(names) or "none")
-            values = file[chosen[0]][()]
-            return values.astype(np.uint8) if values.dtype == bool else values
-    except KeyError as error:
-        wanted = f"no data set {dataset!r} of three axes" if dataset else "not one data set"
-        raise ValueError(
-            f"{path} has {wanted}: name one of those of three axes it has: {error.args[0]}."
-        ) from error
-    except OSError as error:
-        raise ValueError(f"{path} is damaged or no HDF5 file ({error}).") from error
 
 
 def _shown(lengths: Sequence[float]) -> str:

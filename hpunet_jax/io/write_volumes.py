@@ -12,7 +12,7 @@ import tifffile
 from jaxtyping import Float32, Integer
 
 from hpunet_jax.files import write_aside
-from hpunet_jax.io.dicom_seg import write_segmentation
+from hpunet_jax.io.dicom_seg import check_segmentation, write_segmentation
 from hpunet_jax.io.listing import HDF5, TIFF, suffix_of
 from hpunet_jax.io.volumes import Volume
 
@@ -36,6 +36,16 @@ def result_suffix(like: Volume, floats: bool = False) -> str:
         return ".nii.gz" if floats else ".dcm"
     suffix = suffix_of(like.source)
     return ".mha" if suffix == ".mhd" else suffix
+
+
+def check_writable(like: Volume) -> None:
+    """Refuses a volume whose results could not be written in its format, before they are computed.
+
+    Raises:
+      ValueError: if it is a DICOM series that lacks what a segmentation must say; it names a file.
+    """
+    if like.files:
+        check_segmentation(like.array.shape, like.files, like.spacing[2])
 
 
 def write_volume(

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Integer
 from hpunet_jax.io import Slices, read_label_slices
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.scoring.pairing import Case
+from hpunet_jax.scoring.placing import on_the_same_slices
 
 _APART = 1e-3  # of a voxel, by which positions may differ; files round them
 
@@ -31,21 +32,20 @@ def read_case(
         image's first grading; the message names it.
       OSError: if a file cannot be read at all.
     """
-    first: Slices | None = None
-    found: list[dict[str, np.ndarray]] = []
-    for files in (case.truth, case.samples):
-        maps = {}
-        for key, path in files.items():
-            slices = read_label_slices(path)
-            first = first or slices
-            _check_fits(slices, first)
-            if slices.array.size and slices.array.min() < 0:
-                raise ValueError(f"{path} has the label {slices.array.min()}: expected 0 or more.")
-            maps[key] = (
-                np.where(slices.array == 255, 1, slices.array) if foreground else (slices.array)
+    paths = [*case.truth.values(), *case.samples.values()]
+    read = on_the_same_slices([read_label_slices(path) for path in paths])
+    for slices in read:
+        _check_fits(slices, read[0])
+        if slices.array.size and slices.array.min() < 0:
+            raise ValueError(
+                f"{slices.source} has the label {slices.array.min()}: expected 0 or more."
             )
-        found.append(maps)
-    return found[0], found[1]
+    arrays = [np.where(s.array == 255, 1, s.array) if foreground else s.array for s in read]
+    split = len(case.truth)
+    return (
+        dict(zip(case.truth, arrays[:split], strict=True)),
+        dict(zip(case.samples, arrays[split:], strict=True)),
+    )
 
 
 def as_gradings(

@@ -38,6 +38,9 @@ def test_volumes_and_folders_of_dicom_series_are_images_by_their_names(tmp_path)
     for series, name in (("1.2.840", "IM0001"), ("scan", "x.dcm")):
         (tmp_path / series).mkdir()
         (tmp_path / series / name).write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")  # lists them, as on a disc
+    with pytest.raises(ValueError, match=r"DICOMDIR lists DICOM files .* give the folder of one"):
+        find_images(tmp_path / "DICOMDIR")
     found = find_images(tmp_path)
     assert [name_of(path) for path in found.images] == ["1.2.840", "a", "b", "c", "scan"]
     assert [path.name for path in found.skipped] == ["d.raw"]

@@ -110,7 +110,7 @@ def test_values_are_rescaled_and_windowed_before_what_is_white_at_0_is_inverted(
 
 def test_rescaled_values_need_a_window_though_they_would_fit_into_unsigned_ones(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", RescaleSlope=2, RescaleIntercept=0, **TWELVE)
-    with pytest.raises(ValueError, match="int32 values, from .* --window=low,high"):
+    with pytest.raises(ValueError, match=r"int32 values, from .* --window=low,high"):
         read_slices(path)
 
 

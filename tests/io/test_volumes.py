@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import tifffile
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from hpunet_jax.io import check_writable, read_slices
 from hpunet_jax.io.volumes import read_volume
 from hpunet_jax.io.write_volumes import result_suffix, write_volume
 
@@ -95,7 +96,7 @@ def test_a_missing_slice_and_several_series_are_named(tmp_path):
     write_series(tmp_path / "other", [36.0, 39.0])
     for path in (tmp_path / "other").iterdir():
         path.rename(tmp_path / "two" / f"b{path.name}")
-    with pytest.raises(ValueError, match="two has 2 DICOM series: expected one"):
+    with pytest.raises(ValueError, match=r"two has 2 DICOM series: CT \(.*\.dcm and 1 more\); CT "):
         read_volume(tmp_path / "two")
     with pytest.raises(ValueError, match="other has no DICOM series"):
         read_volume(tmp_path / "other")
@@ -114,11 +115,35 @@ def test_stacks_of_tiff_pages_and_hdf5_are_volumes_without_geometry(tmp_path):
     np.testing.assert_array_equal(read_volume(tmp_path / "block.h5").array, CT, strict=True)
     with h5py.File(tmp_path / "block.h5", "a") as file:
         file["volumes/labels"] = CT > 0
-    with pytest.raises(ValueError, match=r"not one data set: name one .*volumes/labels, volumes/r"):
+    with pytest.raises(ValueError, match=r"2 data sets .* one, .*volumes/labels \(4x6x5 bool\), v"):
         read_volume(tmp_path / "block.h5")
-    assert read_volume(tmp_path / "block.h5", "volumes/raw").array.dtype == np.int16
-    with pytest.raises(ValueError, match=r"no data set 'raw' of three axes"):
-        read_volume(tmp_path / "block.h5", "raw")
+    for name in ("volumes/raw", "/volumes/raw"):
+        np.testing.assert_array_equal(read_volume(tmp_path / "block.h5", name).array, CT)
+    for name in ("raw", "volumes", "note"):
+        with pytest.raises(ValueError, match=rf"no data set '{name}' of .* are volumes/labels"):
+            read_volume(tmp_path / "block.h5", name)
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        file["slice"] = CT[0]
+    with pytest.raises(ValueError, match=r"no data set of three .* there is slice \(6x5 int16\)"):
+        read_volume(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">i2", ">f4", "u1", "i4", "f2"])
+def test_numbers_of_any_order_of_bytes_are_read_from_hdf5_and_tiff(tmp_path, dtype):
+    stored = np.abs(CT).astype(dtype)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("a", data=stored, chunks=(1, 3, 5), compression="lzf", shuffle=True)
+    tifffile.imwrite(tmp_path / "a.tif", stored, byteorder=">", photometric="minisblack")
+    for path in (tmp_path / "a.h5", tmp_path / "a.tif"):
+        native = stored.astype(stored.dtype.newbyteorder("="))
+        np.testing.assert_array_equal(read_volume(path).array, native, strict=True)
+
+
+def test_a_header_whose_values_are_missing_is_not_called_damaged(tmp_path):
+    sitk.WriteImage(itk_image(), str(tmp_path / "ct.mhd"))
+    (tmp_path / "ct.raw").rename(tmp_path / "moved.raw")
+    with pytest.raises(ValueError, match=r"ct\.mhd is a header .* ct\.raw, which is missing"):
+        read_volume(tmp_path / "ct.mhd")
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".tif", ".h5"])
@@ -206,6 +231,13 @@ def test_labels_of_a_dicom_series_are_a_segmentation_in_its_place(tmp_path, inst
         assert image[index] == written.array[tuple(place)]
     assert len(places) == (labels > 0).sum()
 
+    read = read_volume(tmp_path / "sample_00.dcm")
+    np.testing.assert_array_equal(read.array, labels)
+    for name in ("spacing", "origin", "direction"):
+        np.testing.assert_allclose(getattr(read, name), getattr(volume, name), atol=1e-6)
+    with pytest.raises(ValueError, match=r"is a DICOM segmentation: expected an image"):
+        read_slices(tmp_path / "sample_00.dcm")
+
     again = tmp_path / "again" / "sample_00.dcm"
     write_volume(again, labels, volume, instances)
     assert pydicom.dcmread(again).SOPInstanceUID == found.SOPInstanceUID
@@ -214,6 +246,16 @@ def test_labels_of_a_dicom_series_are_a_segmentation_in_its_place(tmp_path, inst
     assert nothing.get_volume(combine_segments=True).array.sum() == 0
     with pytest.raises(ValueError, match="hold labels of a DICOM series only"):
         write_volume(tmp_path / "a.dcm", labels.astype(np.float32), volume)
+
+
+def test_what_a_series_lacks_for_its_segmentation_is_known_before_there_are_labels(tmp_path):
+    write_series(tmp_path / "ct", [30.0, 33.0, 36.0, 39.0])
+    check_writable(read_volume(tmp_path / "ct"))
+    file = pydicom.dcmread(tmp_path / "ct/0.dcm")
+    del file.StudyInstanceUID
+    file.save_as(tmp_path / "ct/0.dcm")
+    with pytest.raises(ValueError, match=r"no DICOM .* \(it has no StudyInstanceUID\): convert"):
+        check_writable(read_volume(tmp_path / "ct"))
 
 
 def test_series_whose_slices_do_not_belong_together_are_refused(tmp_path):

@@ -8,12 +8,15 @@ import SimpleITK as sitk
 from hpunet_jax.evaluation import graders
 from hpunet_jax.evaluation.per_image import image_scores
 from hpunet_jax.evaluation.scores import load_scores, summarize
+from hpunet_jax.io import read_volume
+from hpunet_jax.io import write_volume as write_like
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import average_precision, match
 from hpunet_jax.metrics.rand_error import adapted_rand_error
 from hpunet_jax.scoring.files import FILES, ScoreOptions, score_files
 from hpunet_jax.scoring.pairing import pair
 from hpunet_jax.scoring.score import check, score_classes
+from tests.io.test_volumes import write_series
 
 
 def run(folder, truth="truth", samples="samples", out="out", **options):
@@ -122,6 +125,35 @@ def test_a_volume_is_one_image_whose_voxels_are_scored_like_pixels(tmp_path, wri
         out = run(tmp_path, truth=f"{folder}/t", samples=f"{folder}/s", out=f"out {folder}")
         tables.append((out / "scores.csv").read_text())
     assert tables[0] == tables[1] == tables[2]
+
+
+def test_dicom_segmentations_are_scored_on_the_slices_where_their_frames_lie(tmp_path):
+    write_series(tmp_path / "ct", [30.0, 33.0, 36.0, 39.0])
+    series = read_volume(tmp_path / "ct")
+    labels = np.random.default_rng(3).integers(0, 3, (2, 4, 6, 5), dtype=np.uint8)
+    labels[0, [0, 2]] = 0
+    part = dataclasses.replace(series, array=series.array[[1, 3]], files=series.files[1::2])
+    for folder, suffix in (("seg", ".dcm"), ("nifti", ".nii.gz")):
+        write_like(tmp_path / folder / f"t/ct{suffix}", labels[0], like=series)
+        write_like(tmp_path / folder / f"s/ct{suffix}", labels[1], like=series)
+    write_like(tmp_path / "left out/t/ct.dcm", labels[0, [1, 3]], like=part)
+    tables = []
+    for truth, samples in (
+        ("nifti/t", "nifti/s"),
+        ("seg/t", "seg/s"),
+        ("left out/t", "seg/s"),
+        ("left out/t", "nifti/s"),
+        ("seg/s", "left out/t"),
+        ("nifti/s", "nifti/t"),
+    ):
+        out = run(tmp_path, truth, samples, f"out {len(tables)}", bootstraps=2)
+        tables.append((out / "scores.csv").read_text())
+    assert tables[0] == tables[1] == tables[2] == tables[3]
+    assert tables[4] == tables[5] != tables[0]
+    short = dataclasses.replace(series, array=series.array[:2])
+    write_like(tmp_path / "short/ct.nii.gz", labels[1, :2], short)
+    with pytest.raises(ValueError, match=r"ct\.dcm lies elsewhere than .*ct\.nii\.gz"):
+        run(tmp_path, "short", "left out/t", "out")
 
 
 def test_instances_are_scored_by_rand_error_and_precision_as_runs_of_samples_and_graders(
