@@ -20,7 +20,7 @@ from experiments import checkpoint_flags, preparation_flags, program
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Picture, Pictures, example_picture, file_pictures
 from hpunet_jax.app.server import LOCAL, bound, build_app
-from hpunet_jax.folders import check_local
+from hpunet_jax.folders import check_local, check_out
 from hpunet_jax.inference.inputs import check_takes_images_alone
 from hpunet_jax.io import check_apart, find_images
 from hpunet_jax.tasks.crop import centre_crop
@@ -42,11 +42,12 @@ flags.mark_flag_as_required("checkpoint")
 
 
 def main(_: Sequence[str]) -> None:
+    out = check_out(check_local(_OUT.value, "--out"), "--out")
     listening, address = bound(_HOST.value, _PORT.value)  # before the model takes its time
     model = checkpoint_flags.load(_CHECKPOINT.value)
     check_takes_images_alone(model.extrapolates)
     pictures = of_files(model) if _IMAGES.value else of_data_set(model)
-    explorer = Explorer(model, _CHECKPOINT.value, pictures, str(check_local(_OUT.value, "--out")))
+    explorer = Explorer(model, _CHECKPOINT.value, pictures, str(out))
     token = None if _HOST.value in LOCAL else secrets.token_urlsafe(16)
     query = f"?token={token}" if token else ""
     print(f"explore: {address}{query}   (Ctrl-C ends it)", flush=True)

@@ -1,10 +1,12 @@
 """What all programs share: how they start and how they fail."""
 
 import collections
+import io
 import logging as standard_logging
 import os
 import pathlib
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +51,9 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"})
     keep_freed_memory()
     set_xla_flags()
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     threading.excepthook = one_line_for_bad_input
     logging.get_absl_handler().addFilter(is_said_here)
 
@@ -73,15 +78,24 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
                 raise
             print(f"\nerror: {sentence}", file=sys.stderr)
             sys.exit(1)
-        except KeyboardInterrupt:
-            print("\nstopped by Ctrl-C", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as error:
+            print(f"\nstopped by {error or 'Ctrl-C'}", file=sys.stderr)
+            sys.exit(128 + (signal.SIGTERM if error.args else signal.SIGINT))
 
     try:
         argv = shipped.with_files(sys.argv if arguments is None else arguments)
     except ValueError as error:
         sys.exit(f"error: {error}")
     app.run(guarded, argv=argv, flags_parser=parse)
+
+
+def heed_sigterm() -> None:
+    """Lets SIGTERM end a program as Ctrl-C does, with nothing half-written left behind."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def with_default_config(arguments: Sequence[str], name: str) -> list[str]:

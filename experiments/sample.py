@@ -34,6 +34,7 @@ from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.catalogue import spread_over
 from hpunet_jax.figures.model import model_figures, scale_choices
 from hpunet_jax.figures.scales import scales_figure
+from hpunet_jax.folders import check_out
 from hpunet_jax.inference.inputs import check_takes_images_alone
 from hpunet_jax.inference.outputs import check_results, settings_of
 from hpunet_jax.inference.sample_files import finished_samples, write_samples
@@ -67,6 +68,9 @@ flags.mark_flag_as_required("workdir")
 
 
 def main(_) -> None:
+    program.heed_sigterm()
+    if _OUT.value:
+        check_out(_OUT.value, "--out")
     model = checkpoint_flags.load(_WORKDIR.value)
     data_flags.choose_data(model)
     workdir = place(_WORKDIR.value, "--workdir")

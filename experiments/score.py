@@ -5,9 +5,9 @@
     hpunet score --truth=ct_truth --samples=ct_predicted --images=ct --out=scores
 
 Both folders hold label maps: PNG, TIFF, BMP, WebP, NIfTI, NRRD, MetaImage, DICOM SEG or HDF5, of
-pictures or volumes. They are called <name>, or <name>_0, <name>_1 ... (graders also <name>_l0 ...), or lie in a
-folder for each sample, each grader or each image; the names of the truth are those of the samples.
-What was understood is printed; --truth_form and --samples_form say otherwise.
+pictures or volumes. They are called <name>, or <name>_0, <name>_1 ... (graders also <name>_l0 ...),
+or lie in a folder for each sample, each grader or each image; the names of the truth are those of
+the samples. What was understood is printed; --truth_form and --samples_form say otherwise.
 
 Prints the table that `evaluate` prints, of the same functions, and writes to --out: scores.json,
 scores.md (a table for documents), scores.csv (each image), of classes also scores.npz, and
@@ -54,6 +54,7 @@ flags.mark_flags_as_required(["truth", "samples", "out"])
 
 
 def main(_) -> None:
+    program.heed_sigterm()
     options = ScoreOptions(
         truth=_TRUTH.value,
         samples=_SAMPLES.value,

@@ -24,7 +24,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import checkpoint_flags, preparation_flags, program
-from hpunet_jax.buckets import place
+from hpunet_jax.folders import check_out
 from hpunet_jax.inference.outputs import check_results, settings_of
 from hpunet_jax.inference.segment import Segmenter, SegmentOptions
 from hpunet_jax.inference.segment_files import (
@@ -56,7 +56,8 @@ flags.mark_flags_as_required(["checkpoint", "images", "out"])
 
 
 def main(_) -> None:
-    out = place(_OUT.value, "--out")
+    program.heed_sigterm()
+    out = check_out(_OUT.value, "--out")
     check_apart(out, _IMAGES.value)
     check_table(out)
     listing = find_images(_IMAGES.value)

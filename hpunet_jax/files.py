@@ -1,15 +1,20 @@
 """Files on disks and in buckets: a crash never leaves a half-written one under its final name."""
 
 import contextlib
+import errno
 import glob
 import os
 import pathlib
 import re
 import tempfile
 from collections.abc import Generator
+from typing import TextIO
 
 from hpunet_jax import buckets
 from hpunet_jax.buckets import AnyPath, place
+
+_IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def remove_left_over(path: str | os.PathLike[str]) -> None:
@@ -19,13 +24,24 @@ def remove_left_over(path: str | os.PathLike[str]) -> None:
         file.unlink(missing_ok=True)
 
 
+class CannotWriteError(OSError):
+    """Nothing can be written to a place; a sentence says why."""
+
+
 def cannot_write(path: str | os.PathLike[str], error: BaseException) -> OSError:
     """The sentence about a place where nothing can be written any more, such as a full disk."""
-    code = re.search(r"os_error_code='(\d+)'", str(error))  # as TensorStore says it
-    reason = os.strerror(int(code[1])) if code else getattr(error, "strerror", None) or error
-    return OSError(
-        f"{os.fspath(path)} cannot be written ({reason}): make room, or see to the rights. What "
-        "was written before is whole, and the same command goes on from there."
+    if isinstance(error, CannotWriteError):
+        return error
+    code = re.search(r"os_error_code='(\d+)'|errno = (\d+)", str(error))  # TensorStore's, HDF5's
+    number = int(code[1] or code[2]) if code else getattr(error, "errno", None)
+    reason = os.strerror(number) if number else error
+    if number in _IN_THE_WAY:
+        advice = "a file stands where a folder should be, or the reverse: give another path."
+    else:
+        advice = "make room, or see to the rights."
+    return CannotWriteError(
+        f"{os.fspath(path)} cannot be written ({reason}): {advice} What was written before is "
+        "whole, and the same command goes on from there."
     )
 
 
@@ -46,6 +62,7 @@ def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
     Raises:
       ValueError: for an address that is no bucket's.
       BucketError: if the bucket refuses it.
+      CannotWriteError: if the disk is full, the folder may not be written to, or is a file.
     """
     path = place(path, "the file to write")
     if not isinstance(path, pathlib.Path):
@@ -54,16 +71,38 @@ def write_aside(path: str | os.PathLike[str]) -> Generator[pathlib.Path]:
             yield aside
             buckets.upload(aside, path)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{path.stem}-"
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     os.close(handle)
     aside = pathlib.Path(name)
     try:
         yield aside
         aside.chmod(_shared_mode())
         aside.replace(path)
+    except OSError as error:
+        if error.errno in (*_NO_ROOM, *_IN_THE_WAY) or "errno = " in str(error):  # HDF5 says it so
+            raise cannot_write(path, error) from error
+        raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_table_aside(path: str | os.PathLike[str]) -> Generator[TextIO]:
+    """Yields a text file for a CSV writer, as `write_aside`.
+
+    Names of files need not be UTF-8: those that are not go into the table with their own bytes, as
+    `open(..., errors="surrogateescape")` reads them again.
+    """
+    with (
+        write_aside(path) as aside,
+        aside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file
 
 
 def exists(path: AnyPath) -> bool:

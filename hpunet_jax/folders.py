@@ -12,8 +12,9 @@ import time
 from collections.abc import Generator
 from typing import TextIO
 
-from hpunet_jax.buckets import is_bucket, place
+from hpunet_jax.buckets import AnyPath, is_bucket, place
 from hpunet_jax.claims import FolderInUseError, claimed
+from hpunet_jax.files import cannot_write
 
 LOCK = ".lock"
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of some network file systems
@@ -39,6 +40,32 @@ def check_local(path: str | os.PathLike[str], name: str) -> pathlib.Path:
             "copy it, or give the path of a mounted bucket."
         )
     return local
+
+
+def check_out(path: str | os.PathLike[str], name: str) -> AnyPath:
+    """The place that a program is to write to, refused before the work if it cannot be.
+
+    Args:
+      path: a folder, which need not be there; or an address in a bucket, which is not looked at.
+      name: what it was given as, such as "--out".
+
+    Raises:
+      ValueError: if it, or a folder above, is a file.
+      PermissionError: if it may not be written to.
+    """
+    out = place(path, name)
+    if not isinstance(out, pathlib.Path):
+        return out
+    there = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
+    if not there.is_dir():
+        what = "a file" if there.exists() else "a link to nothing"
+        raise ValueError(f"{name}={os.fspath(path)}: {there} is {what}: give a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{name}={os.fspath(path)}: {there} may not be written to by this user: change its "
+            "rights, or give another folder."
+        )
+    return out
 
 
 def check_no_pattern(path: str | os.PathLike[str], name: str) -> None:
@@ -84,7 +111,10 @@ def used_alone(folder: str | os.PathLike[str], wait: bool = False) -> Generator[
             yield
         return
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     try:
         lock = None if (folder / LOCK).is_dir() else _locked(folder, wait)
     except OSError as error:

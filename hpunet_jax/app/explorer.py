@@ -191,6 +191,7 @@ class Explorer:
             self._saved_name(opened),
             labels,
             record,
+            size=opened.picture.size or None,
             volume=opened.picture.volume,
             number=opened.picture.slice,
         )

@@ -49,6 +49,7 @@ class Picture(NamedTuple):
       volume: the volume that it is a slice of, into whose geometry masks are saved; None of a
         plain image.
       preparation: how the pixels were made of the file's values.
+      size: height and width in the file, to which masks are saved; (): those of the pixels.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Picture(NamedTuple):
     hounsfield: bool = False
     volume: Volume | None = None
     preparation: Preparation = AS_STORED
+    size: tuple[int, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -168,4 +170,5 @@ def slice_picture(slices: Slices, number: int, name: str, preparation: Preparati
         hounsfield=slices.volume is not None and slices.values[0] < -500,  # air
         volume=slices.volume,
         preparation=preparation,
+        size=slices.size,
     )

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def save(
     name: str,
     labels: np.ndarray,
     record: Mapping[str, Any],
+    size: Sequence[int] | None = None,
     volume: Volume | None = None,
     number: int = 0,
 ) -> tuple[str, list[pathlib.Path]]:
@@ -34,8 +35,10 @@ def save(
     Args:
       folder: where to; created if missing.
       name: the picture's name; what cannot stand in a file name becomes "_".
-      labels: uint8 [H, W].
+      labels: uint8 [h, w], on the pixels that the network sees.
       record: what the label map was made from, as JSON values.
+      size: height and width of the file's image, on whose pixels the map is written; None: those
+        of `labels`.
       volume: the volume that it is a slice of.
       number: the slice's.
 
@@ -49,10 +52,12 @@ def save(
     picture = reserved.with_name(f"{chosen}.png")
     files = [picture, reserved]
     try:
-        write_labels(picture, np.asarray(labels, np.uint8))
+        own = np.asarray(labels, np.uint8)
+        own = own if size is None else resize_labels(own[None], size)[0]
+        write_labels(picture, own)
         if volume is not None:
             files.append(reserved.with_name(chosen + result_suffix(volume)))
-            _write_slice(files[-1], labels, volume, number)
+            _write_slice(files[-1], own, volume, number)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         whole = {"format": FORMAT, "note": NOTE, "time": now, "labels": picture.name, **record}
         with write_aside(reserved) as aside:
@@ -65,9 +70,9 @@ def save(
 
 
 def _write_slice(path: pathlib.Path, labels: np.ndarray, volume: Volume, number: int) -> None:
-    """Writes a volume of zeros but for one slice, on the volume's own pixels."""
+    """Writes a volume of zeros but for one slice."""
     whole = np.zeros(volume.array.shape, np.uint8)
-    whole[number] = resize_labels(np.asarray(labels, np.uint8)[None], whole.shape[1:])[0]
+    whole[number] = labels
     write_volume(path, whole, volume)
 
 

@@ -133,11 +133,18 @@ def bound(host: str, port: int) -> tuple[socket.socket, str]:
     return listening, f"http://{name}:{listening.getsockname()[1]}/"
 
 
+class _Json(JSONResponse):
+    """An answer in ASCII: names of files need not be UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 async def _run(explorer: Explorer, answer: Answer, values: Any) -> Response:
     try:
-        return JSONResponse(await run_in_threadpool(answer, explorer, values))
+        return _Json(await run_in_threadpool(answer, explorer, values))
     except (ValueError, OSError) as error:
-        return JSONResponse({"error": str(error)}, 400)
+        return _Json({"error": str(error)}, 400)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -165,9 +172,9 @@ def _knows(request: Request, token: str) -> bool:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # it is registered for these
-    return JSONResponse({"error": error.detail}, error.status_code)
+    return _Json({"error": error.detail}, error.status_code)
 
 
 async def _our_error(_: Request, error: Exception) -> Response:
     logging.getLogger(__name__).error("a request failed", exc_info=error)
-    return JSONResponse({"error": f"The program failed at this ({error}): please report it."}, 500)
+    return _Json({"error": f"The program failed at this ({error}): please report it."}, 500)

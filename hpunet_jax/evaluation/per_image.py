@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import write_table_aside
 from hpunet_jax.metrics.calibration import adaptive_calibration_error, expected_calibration_error
 
 
@@ -48,7 +48,7 @@ def write_image_scores(
     rows = np.stack(list(columns.values()), axis=1)
     if names is None:
         names = [str(number) for number in range(len(rows))]
-    with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with write_table_aside(path) as file:
         writer = csv.writer(file)
         writer.writerow(["image", *columns])
         for name, row in zip(names, rows.tolist(), strict=True):

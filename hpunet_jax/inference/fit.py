@@ -39,7 +39,7 @@ class Fit(NamedTuple):
       unusual: how unusual the latents are under the prior: how many standard deviations their
         log-density lies below that of a typical sample. 0 is a typical sample, more than about 3
         is hardly ever drawn, prior means lie far below 0.
-      passes: passes of the decoder that it took.
+      passes: passes of the decoder that it took, of which a gradient step counts as 3.
     """
 
     labels: Integer[np.ndarray, "H W"]
@@ -84,13 +84,17 @@ def fit_marks(
         return float(agreement), fit
 
     candidates = [tuple(z[i : i + 1] for z in starts) for i in range(len(starts[0]))]
-    agreements = [decoded(noise, 0)[0] for noise in candidates[:max_passes]]
-    passes, noise = len(agreements), candidates[int(np.argmax(agreements))]
-    best = decoded(noise, passes)[1]
-    steps = (max_passes - passes) // len(WEIGHTS) // PASSES
-    for weight in WEIGHTS if steps else ():
+    best, most, noise = None, -np.inf, candidates[0]
+    for passes, candidate in enumerate(candidates[:max_passes], start=1):
+        agreement, fit = decoded(candidate, passes)
+        if best is None or agreement > most:
+            best, most, noise = fit, agreement, candidate
+    assert best is not None  # max_passes is 1 at least
+    # What a weight's steps come to is decoded once more, to be looked at.
+    steps = ((max_passes - passes) // len(WEIGHTS) - 1) // PASSES
+    for weight in WEIGHTS if steps > 0 else ():
         noise = climb(params, features, noise, marks, weight, steps)
-        passes += PASSES * steps
+        passes += PASSES * steps + 1
         fit = decoded(noise, passes)[1]
         unmet, least = fit.unmet.sum(), best.unmet.sum()
         if unmet < least or (unmet == least and fit.unusual < best.unusual):

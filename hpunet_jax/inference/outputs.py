@@ -45,8 +45,9 @@ def settings_of(
       **options: all else that changes the result, as JSON values.
 
     Returns:
-      JSON values. Of the image it is the content that counts, not its name or place; of DICOM also
-      whose it is; and the format that results of it have.
+      JSON values, in the order in which a message names what differs. Of the image it is the
+      content that counts, not its name or place; of DICOM also whose it is; and the format that
+      results of it have.
     """
     hashed = hashlib.sha256(repr((image.array.shape, image.array.dtype.str, image.size)).encode())
     hashed.update(image.array.tobytes())
@@ -55,14 +56,14 @@ def settings_of(
         hashed.update(repr((volume.spacing, volume.origin, volume.direction)).encode())
     settings = {
         "program": program,
-        "weights": weights,
-        "image": hashed.hexdigest()[:16],
         "window": preparation.window,
         "percentiles": preparation.percentiles,
         "spacing": preparation.spacing,
         "scale": preparation.scale,
         **options,
         "format": ".png" if image.volume is None else result_suffix(image.volume),
+        "weights": weights,
+        "image": hashed.hexdigest()[:16],  # last, since it differs with most of the others
     }
     if image.volume is not None and image.volume.files:
         settings["dicom"] = source_digest(image.volume.files)

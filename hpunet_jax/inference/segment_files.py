@@ -18,7 +18,7 @@ from PIL import Image
 
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.figures.overlay import overlay
-from hpunet_jax.files import exists, names_in, read_bytes, write_aside
+from hpunet_jax.files import exists, names_in, read_bytes, write_aside, write_table_aside
 from hpunet_jax.inference.outputs import (
     FORMAT,
     SUFFIX,
@@ -181,7 +181,7 @@ def write_table(out: AnyPath) -> AnyPath:
       The file.
     """
     names = names_in(out)
-    with write_aside(out / TABLE) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+    with write_table_aside(out / TABLE) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for name in names:

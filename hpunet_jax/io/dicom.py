@@ -178,8 +178,8 @@ def _files_of_series(folder: pathlib.Path) -> list[str]:
         named = "; ".join(_named(names) for names in list(found.values())[:_SHOWN])
         more = "; ..." if len(found) > _SHOWN else ""
         raise ValueError(
-            f"{folder} has {len(found)} DICOM series: {named}{more}. Choose one by moving its files "
-            "to a folder of its own."
+            f"{folder} has {len(found)} DICOM series: {named}{more}. Choose one by moving its "
+            "files to a folder of its own."
         )
     return next(iter(found.values()))
 

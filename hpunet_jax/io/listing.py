@@ -159,8 +159,8 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
     images = sorted([*images, *series])
     if not images:
         raise FileNotFoundError(
-            f"{path} holds no image files ({', '.join(KNOWN)}) and no DICOM series; only folders of "
-            "such series are looked into."
+            f"{path} holds no image files ({', '.join(KNOWN)}) and no DICOM series; only folders "
+            "of such series are looked into."
         )
     names: dict[str, pathlib.Path] = {}
     for file in images:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import tifffile
 from jaxtyping import Float32, Integer
 
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import cannot_write, write_aside
 from hpunet_jax.io.dicom_seg import check_segmentation, write_segmentation
 from hpunet_jax.io.listing import HDF5, TIFF, suffix_of
 from hpunet_jax.io.volumes import Volume
@@ -120,6 +120,8 @@ def _write_itk(aside: pathlib.Path, suffix: str, array: np.ndarray, like: Volume
                 gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
             ):
                 shutil.copyfileobj(plain, packed)
+    except RuntimeError as error:  # of SimpleITK, which does not say what the system said
+        raise cannot_write(aside.parent, error) from error
     finally:
         whole.unlink(missing_ok=True)
 

@@ -1,10 +1,12 @@
 """From two folders of label maps to a folder of scores."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import numpy as np
 from hpunet_jax.evaluation.per_image import image_scores, write_image_scores
 from hpunet_jax.evaluation.report import markdown_table
 from hpunet_jax.evaluation.scores import summarize
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import cannot_write
+from hpunet_jax.folders import check_out
 from hpunet_jax.io import check_apart
 from hpunet_jax.metrics.calibration import reliability
 from hpunet_jax.metrics.iou import Absent
@@ -122,13 +125,27 @@ def score_files(
         reliability=reliability(runs[0].levels["model"]) if classes else None,
     )
     texts = (json.dumps(results, indent=2), markdown_table(results), page)
-    for name, text in zip(("scores.json", "scores.md", "report.html"), texts, strict=True):
-        with write_aside(out / name) as aside:
-            aside.write_text(text + "\n", encoding="utf-8")
-    write_image_scores(out / "scores.csv", columns, names)
-    if classes:
-        runs[0].save(out / "scores.npz")
+    with _all_at_once(out) as aside:
+        for name, text in zip(("scores.json", "scores.md", "report.html"), texts, strict=True):
+            # Names of files need not be UTF-8.
+            (aside / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        write_image_scores(aside / "scores.csv", columns, names)
+        if classes:
+            runs[0].save(aside / "scores.npz")
     return results
+
+
+@contextlib.contextmanager
+def _all_at_once(out: pathlib.Path) -> Generator[pathlib.Path]:
+    """Yields a folder whose files are moved to another when all of them are written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as folder:
+            yield (aside := pathlib.Path(folder))
+            for name in sorted(file.name for file in aside.iterdir()):
+                (aside / name).replace(out / name)
+    except OSError as error:
+        raise cannot_write(out, error) from error
 
 
 def _check_out(out: pathlib.Path, options: ScoreOptions) -> None:
@@ -136,8 +153,7 @@ def _check_out(out: pathlib.Path, options: ScoreOptions) -> None:
     for source in (options.truth, options.samples, options.images):
         if source:
             check_apart(out, source)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out={out} is a file: give a folder.")
+    check_out(out, "--out")
     there = [name for name in FILES if (out / name).exists()]
     if there and not options.overwrite:
         raise ValueError(

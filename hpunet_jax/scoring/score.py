@@ -19,7 +19,7 @@ from hpunet_jax.metrics.average_precision import Detections, average_precision, 
 from hpunet_jax.metrics.gradings import Gradings
 from hpunet_jax.metrics.iou import Absent
 from hpunet_jax.metrics.rand_error import adapted_rand_error
-from hpunet_jax.scoring.confidence import Confidences, of_instances
+from hpunet_jax.scoring.confidence import Confidences, apart_by_slice, of_instances
 from hpunet_jax.scoring.pairing import Case, Pairing
 from hpunet_jax.scoring.reading import as_gradings, check_classes, flat, read_case
 
@@ -115,7 +115,8 @@ def score_instances(
 
     Args:
       pairing: the files.
-      confidences: in the instances of each image, the same for all its samples; None: the same in
+      confidences: in the instances of each image, the same for all its samples. Where they are
+        told by slice, each slice has its own instances, also in the truth. None: the same in
         all instances, since a map does not tell any, so that the average precision is that of a
         single point of the curve.
       min_region: pixels that an object must have to count in the average precision.
@@ -134,10 +135,12 @@ def score_instances(
             raise ValueError(
                 f"{case.name} has no instances of grader {missing[0]!r}: expected those of all."
             )
+        numbers = apart_by_slice if confidences and confidences.by_slice else np.asarray
         for i, grader in enumerate(pairing.graders):
-            for j, sample in enumerate(flat(list(samples.values()))[:, 0]):
-                objects = flat([truth[grader]])[0, 0]
-                sure = of_instances(sample, confidences, case.name)
+            objects = flat([numbers(truth[grader])])[0, 0]
+            for j, stored in enumerate(samples.values()):
+                sure, sample = of_instances(stored, confidences, case.name), numbers(stored)
+                sample = flat([sample])[0, 0]
                 scored = match(sample, sure, objects, min_region=min_region)
                 runs.setdefault((i, j), []).append((adapted_rand_error(sample, objects), scored))
     settings = _settings(pairing, min_region=min_region, confidences=confidences is not None)

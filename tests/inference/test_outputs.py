@@ -79,6 +79,20 @@ def test_results_in_another_format_are_no_results_of_equal_voxels(tmp_path):
         outputs.finished(record, after)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (Preparation(window=(0, 100), scale=2.0), r"\(scale 1\.0, not 2\.0\)"),
+        (Preparation(window=(0, 90)), r"\(window \[0, 100\], not \[0, 90\]\)"),
+    ],
+)
+def test_the_flag_that_changed_is_named_and_not_the_image_that_it_changes(tmp_path, changed, words):
+    sitk.WriteImage(sitk.GetImageFromArray(PIXELS), str(path := tmp_path / "ct.nrrd"))
+    outputs.finish(tmp_path / "samples.json", settings(path), "ct.nrrd", [])
+    with pytest.raises(ValueError, match=words):
+        outputs.finished(tmp_path / "samples.json", settings(path, changed))
+
+
 def test_only_files_that_the_program_writes_are_removed(tmp_path):
     users = ["sample_00_corrected_by_hand.png", "sample_1.png", "probability_map.tif", "std.txt"]
     ours = ["sample_00.png", "sample_123.nii.gz", "probability.tif", "std_class12.nrrd"]

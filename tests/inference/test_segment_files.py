@@ -1,6 +1,7 @@
 """The table of instances: of all images in the folder, and never in place of a user's file."""
 
 import csv
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from hpunet_jax.inference.segment import Segmenter
 from hpunet_jax.inference.segment_files import COLUMNS, check_table, write_instances, write_table
 from hpunet_jax.instances.scores import InstanceTable
 from hpunet_jax.io import read_slices
+from hpunet_jax.scoring.confidence import read_confidences
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -52,6 +54,13 @@ def test_the_table_keeps_the_rows_of_earlier_calls(tmp_path):
     assert images_of(write_table(out)) == ["a.png", "b.png"]
     (out / "a_instances.png").unlink()  # and with it what the rows are of
     assert images_of(write_table(out)) == ["b.png"]
+
+
+def test_names_that_are_no_utf_8_keep_their_bytes_in_the_table_and_in_its_reader(tmp_path):
+    name, out = os.fsdecode(b"caf\xe9"), tmp_path / "out"
+    segmented(tmp_path / f"{name}.png", out, name)
+    assert b"\ncaf\xe9.png,0,1," in write_table(out).read_bytes()
+    assert read_confidences(out).of == {name: {(0, 1): 1.0}}
 
 
 def test_a_table_of_the_users_own_is_refused_before_any_work(tmp_path):

@@ -180,6 +180,28 @@ def test_instances_are_scored_by_rand_error_and_precision_as_runs_of_samples_and
     assert "Rand error ↓" in (out / "report.html").read_text()
 
 
+def test_numbers_that_each_slice_has_of_its_own_are_not_taken_for_one_object(tmp_path, write):
+    truth = np.random.default_rng(4).integers(0, 3, (3, 8, 8), dtype=np.uint8)
+    truth[1] *= 20  # numbers that only a part of the slices has
+    header, row = "image,slice,instance,confidence\n", "{},{},{},0.5\n"
+    rows = {place: np.unique(one[one > 0]) for place, one in enumerate(truth)}
+    write_volume(tmp_path / "truth/a.nii", truth)
+    write_volume(tmp_path / "samples/a_instances.nii", truth)
+    table = "".join(row.format("a.nii", z, id_) for z, ids in rows.items() for id_ in ids)
+    (tmp_path / "samples/instances.csv").write_text(header + table)
+    write(tmp_path / "t", {str(z): one for z, one in enumerate(truth)})
+    write(tmp_path / "s", {f"{z}_instances": 3 * one for z, one in enumerate(truth)})
+    linked = np.where(truth == 2, 1, truth)  # in the truth alone: it is cut, too
+    write_volume(tmp_path / "linked/a.nii", linked)
+    found = []
+    for truths, samples in (("truth", "samples"), ("t", "s"), ("linked", "samples")):
+        out = run(tmp_path, truths, samples, instances=True, overwrite=True, bootstraps=2)
+        found.append(json.loads((out / "scores.json").read_text())["model"])
+    for metric in ("rand_error", "average_precision"):
+        assert found[0][metric]["mean"] == found[1][metric]["mean"]
+    assert found[0]["average_precision"]["mean"] == 1 > found[2]["average_precision"]["mean"]
+
+
 def test_what_segment_wrote_is_scored_with_its_confidences(tmp_path, write):
     truth = np.zeros((8, 8), int)
     truth[:4, :4], truth[5:, 5:] = 1, 2
