@@ -204,6 +204,8 @@ class Preparation:
           ValueError: if they need a window, or there is a value that is no number; it names the
             file.
         """
+        if values.dtype.kind not in "uif":
+            raise ValueError(f"{source} has {values.dtype} values: expected integers or floats.")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(
                 f"{source} has values that are no finite numbers (NaN or infinity): replace them."

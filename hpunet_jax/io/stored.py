@@ -115,3 +115,5 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise FileNotFoundError(f"{path} does not exist.") from error
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read by this user: change its rights.") from error
+    except OSError as error:
+        raise OSError(f"{path} cannot be read ({error.strerror}).") from error

@@ -90,6 +90,8 @@ def read_volume(path: str | os.PathLike[str], dataset: str | None = None) -> Vol
     suffix = suffix_of(path)
     if path.is_dir():
         return _from_dicom(read_series(path), path)
+    if suffix in KNOWN and not path.stat().st_size:
+        raise ValueError(f"{path} is empty: it has 0 bytes.")
     dicom = suffix == ".dcm" or (suffix not in KNOWN and is_dicom(path))
     if dicom and is_segmentation(path):
         found = read_segmentation(path)

@@ -66,6 +66,7 @@ def test_images_of_any_format_are_scaled_and_no_pixel_is_skipped():
     [
         (CT, Preparation(), "ct.nii has int16 values, from -10"),
         (CT / np.float32(7), Preparation(), "data.window"),
+        (np.ones((1, 2, 2, 1), complex), Preparation(percentiles=(1.0, 99.0)), "complex128 values"),
         (np.full((1, 2, 2, 1), np.nan), Preparation(window=(0.0, 1.0)), "no finite numbers"),
         (CT, Preparation(window=(0.0, 1.0), spacing=(1.0, 1.0)), "how large its pixels are"),
     ],

@@ -148,6 +148,9 @@ def test_a_header_whose_values_are_missing_is_not_called_damaged(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".tif", ".h5"])
 def test_damaged_volumes_are_named(tmp_path, suffix):
+    (tmp_path / f"empty{suffix}").touch()
+    with pytest.raises(ValueError, match=rf"empty{suffix} is empty: it has 0 bytes"):
+        read_volume(tmp_path / f"empty{suffix}")
     (tmp_path / f"bad{suffix}").write_bytes(b"nothing" * 100)
     with pytest.raises(ValueError, match=rf"bad{suffix} is damaged or no"):
         read_volume(tmp_path / f"bad{suffix}")
