@@ -188,8 +188,8 @@ def _named(names: Sequence[str]) -> str:
     """What a person knows a series by."""
     header = read_header(names[0])
     known = [tag_of(header, tag) for tag in (_NUMBER, _MODALITY, _DESCRIPTION)]
-    files = f"{pathlib.Path(names[0]).name} and {len(names) - 1:,} more"
-    return f"{' '.join(filter(None, known)) or 'one'} ({files})"
+    count = f"{len(names):,} file{'s' if len(names) > 1 else ''}"
+    return f"{' '.join(filter(None, known)) or 'one'} ({count}, {pathlib.Path(names[0]).name})"
 
 
 def _check_alike(

@@ -30,7 +30,7 @@ def check_steps(
     steps = moves @ normal
     if not len(steps):
         return
-    middle = np.median(steps)
+    middle = np.sort(steps)[(len(steps) - 1) // 2]  # one that occurs
     if np.ptp(steps) > _MOST_UNEVEN * middle:
         worst = int(np.argmax(np.abs(steps - middle)))
         first, second = (pathlib.Path(name).name for name in names[worst : worst + 2])
