@@ -36,6 +36,8 @@ _COMPILATION_CACHE = flags.DEFINE_string(
 # What the library raises for bad input; anything else is our mistake and keeps its traceback.
 BAD_INPUT = (ValueError, OSError, FloatingPointError)
 
+_STOP_AGAIN = 5.0  # seconds
+
 IN_BUCKETS = ("workdir", "checkpoint", "out", "output", "json", "init_from", "training.init_from")
 """Flags and fields of a config that may be addresses of buckets."""
 
@@ -79,7 +81,8 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
             print(f"\nerror: {sentence}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt as error:
-            print(f"\nstopped by {error or 'Ctrl-C'}", file=sys.stderr)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            print(f"\nstopped by {error.args[0] if error.args else 'Ctrl-C'}", file=sys.stderr)
             sys.exit(128 + (signal.SIGTERM if error.args else signal.SIGINT))
 
     try:
@@ -93,9 +96,12 @@ def heed_sigterm() -> None:
     """Lets SIGTERM end a program as Ctrl-C does, with nothing half-written left behind."""
 
     def stop(*_: Any) -> None:
+        # Where Python happens to be in a callback, the error is printed and lost: once more then.
+        signal.setitimer(signal.ITIMER_REAL, _STOP_AGAIN)
         raise KeyboardInterrupt("SIGTERM")
 
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, stop)
 
 
 def with_default_config(arguments: Sequence[str], name: str) -> list[str]:

@@ -86,4 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     paths = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)  # of its children
     sys.argv = [f"hpunet {name}", *flags]
-    runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # before the program itself has begun
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)

@@ -1,10 +1,14 @@
 """The command `hpunet`, and configs by name."""
 
+import contextlib
+import os
 import pathlib
+import signal
+import time
 
 import pytest
 
-from experiments import shipped
+from experiments import program, shipped
 from hpunet_jax import command
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -21,6 +25,32 @@ def test_help_has_a_line_for_every_program(capsys):
     lines = {line.split()[0]: line for line in printed.splitlines() if line.startswith("  ")}
     assert set(lines) == programs
     assert all(line.endswith(".") or ";" in line for line in lines.values())
+
+
+def test_sigterm_ends_a_program_in_a_sentence_also_where_its_error_is_lost(monkeypatch, capsys):
+    kept = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGALRM)}
+    monkeypatch.setattr(program, "_STOP_AGAIN", 0.05)
+
+    def main(_):
+        program.heed_sigterm()
+        with contextlib.suppress(KeyboardInterrupt):  # as Python does in callbacks
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        time.sleep(1)
+
+    monkeypatch.setattr(program.app, "run", lambda guarded, **_: guarded(["name"]))
+    monkeypatch.setattr(program, "use_cache", lambda _: None)
+    monkeypatch.setattr(program, "set_xla_flags", lambda: None)
+    monkeypatch.setattr(program.threading, "excepthook", program.threading.excepthook)
+    program.flags.FLAGS.is_parsed() or program.flags.FLAGS(["name"])
+    try:
+        with pytest.raises(SystemExit) as ended:
+            program.run(main, ["name"])
+    finally:
+        for kind, handler in kept.items():
+            signal.signal(kind, handler)
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == "\nstopped by SIGTERM\n"
 
 
 @pytest.mark.parametrize(("name", "nearest"), [("trian", "train"), ("Evaluate", "evaluate")])
