@@ -297,8 +297,10 @@ def _marks(opened: Opened, request: Mapping[str, Any], name: str) -> np.ndarray:
 
 
 def _area(labels: np.ndarray, picture: Picture) -> str:
-    """The area of all that is no background, in mm² where the spacing is known."""
+    """The area of all that is no background, in mm² where the spacing is known, else in the file's
+    pixels."""
     count = int((labels > 0).sum())
     if picture.spacing is None:
-        return f"{count:,} pixels"
+        resized = np.prod(picture.size or labels.shape) / labels.size
+        return f"{round(count * resized):,} pixels"
     return f"{count * picture.spacing[0] * picture.spacing[1]:,.1f} mm²"

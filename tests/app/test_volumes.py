@@ -5,8 +5,9 @@ import base64
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
-from hpunet_jax.app.explorer import Explorer
+from hpunet_jax.app.explorer import Explorer, _area
 from hpunet_jax.app.pictures import file_pictures
 from hpunet_jax.io import Preparation, read_volume
 
@@ -58,6 +59,13 @@ def test_a_mask_is_saved_in_place_of_its_slice(volumes, tmp_path):
     assert seen.shape == (13, 18)
     assert ((shown == seen[:, ::2]) | (shown == seen[:, 1::2])).all()
     assert opened["slices"] == 3
+
+
+def test_areas_are_in_pixels_of_the_file_at_any_scale(model, tmp_path):
+    Image.fromarray(np.full((12, 8), 99, np.uint8)).save(tmp_path / "a.png")
+    pictures = file_pictures(model, [tmp_path / "a.png"], Preparation(scale=2.0))
+    labels = np.pad(np.ones((6, 10)), [(0, 18), (0, 6)])
+    assert _area(labels, pictures.open(0, 0)) == "15 pixels"
 
 
 def test_a_volume_of_nothing_but_air_is_shown_with_percentiles(model, tmp_path):

@@ -112,3 +112,15 @@ def test_missing_folders_and_names_that_differ_in_their_suffix_are_named(tmp_pat
     (tmp_path / "truth" / "a.tif").write_bytes(b"")
     with pytest.raises(ValueError, match=r"a\.tif and a\.png differ in their suffix only"):
         pair(tmp_path / "truth", tmp_path / "truth")
+
+
+def test_folders_that_are_links_are_graders_too_and_links_to_nothing_are_named(tmp_path, write):
+    write(tmp_path / "elsewhere", {"a": MAP})
+    write(tmp_path / "truth", {"grader_0/a": MAP})
+    write(tmp_path / "samples", {"a": MAP})
+    (tmp_path / "truth/grader_1").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "truth/grader_0/circle").symlink_to(tmp_path / "truth")
+    assert pair(tmp_path / "truth", tmp_path / "samples").graders == ["grader_0", "grader_1"]
+    (tmp_path / "truth/grader_0/b.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(FileNotFoundError, match=r"b\.png is a link to nothing"):
+        pair(tmp_path / "truth", tmp_path / "samples")
