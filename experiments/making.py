@@ -14,8 +14,10 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from experiments import program
 from hpunet_jax.buckets import AnyPath
 from hpunet_jax.claims import FolderInUseError, claimed
+from hpunet_jax.files import is_folder
 from hpunet_jax.reproduction import runs
 
 CLAIM = ".claim"
@@ -40,6 +42,13 @@ class Task(NamedTuple):
         """The programs that make it, as arguments of `hpunet`."""
         place = f"--workdir={workdir / self.name}"
         return [["train", place, *self.training], ["evaluate", place, *self.evaluation]]
+
+
+def check_same_configs(tasks: Sequence[Task], workdir: AnyPath) -> None:
+    """Raises a `ValueError` if a run that is there has another config than its task asks for."""
+    for task in tasks:
+        if is_folder(workdir / task.name):
+            runs.check_made_by(workdir / task.name, program.config_of(task.training))
 
 
 def make(tasks: Sequence[Task], workdir: AnyPath, at_once: int = 1) -> tuple[list[str], list[str]]:

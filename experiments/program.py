@@ -14,6 +14,7 @@ from typing import Any
 
 import ml_collections
 from absl import app, flags, logging
+from ml_collections import config_flags
 from tqdm import tqdm
 
 from experiments import shipped
@@ -112,15 +113,29 @@ def with_default_config(arguments: Sequence[str], name: str) -> list[str]:
     return [program, f"--config={name}", *flags_given]
 
 
-def parse(arguments: Sequence[str]) -> list[str]:
+def config_of(arguments: Sequence[str]) -> ml_collections.ConfigDict:
+    """The config that `--config=...` and `--config.<field>=...` describe.
+
+    What is wrong with it ends the program with one sentence, as `parse` does.
+    """
+    arguments = shipped.with_files(["config_of", *arguments])
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file(
+        "config", None, "", flag_values=values, sys_argv=arguments
+    )
+    parse(arguments, values)
+    return config.value
+
+
+def parse(arguments: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
     """Reads the flags and checks the config; what is wrong ends the program with one sentence."""
     config = None
     try:
-        if "config" in flags.FLAGS:
+        if "config" in values:
             config = _config_file(arguments)
-        rest = flags.FLAGS(arguments)
+        rest = values(arguments)
         if config is not None:
-            check_config(flags.FLAGS["config"].value)
+            check_config(values["config"].value)
         return rest
     except flags.IllegalFlagValueError as error:
         sys.exit(f"error: {_named_field(str(error), config)}")

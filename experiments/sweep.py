@@ -70,6 +70,7 @@ def main(_) -> None:
     if unknown := [name for name in _ONLY.value if name not in points]:
         raise ValueError(f"--only={unknown[0]} is no run of this sweep: {', '.join(points)}.")
     tasks = tasks_of(file, chosen)
+    making.check_same_configs(tasks_of(file, points), workdir)
     failed, elsewhere = launch(tasks, workdir) if _RUN.value else ([], [])
     if _LAUNCHER.value == "local" or not _RUN.value:
         write_table(workdir, list(points))

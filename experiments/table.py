@@ -20,6 +20,7 @@ command: each run is taken by one of them.
 """
 
 import json
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -47,15 +48,20 @@ def main(_) -> None:
     if unknown := [name for name in _NAME.value if name not in TABLES]:
         raise ValueError(f"--name={unknown[0]} is no table: give some of {', '.join(TABLES)}.")
     tables = {name: TABLES[name] for name in _NAME.value}
-    tasks = tasks_of(list(tables.values()))
+    jobs = runs.jobs_of(list(tables.values()), _SEEDS.value, _ONLY.value)
+    tasks = tasks_of(jobs)
+    if _TRAIN.value or flags.FLAGS["scale"].present or _OVERRIDE.value:
+        configs = dict.fromkeys(row.config for table in tables.values() for row in table.rows)
+        there = [job for config in configs for job in runs.trained(workdir, config)]
+        making.check_same_configs(tasks_of(there), workdir)
     failed, elsewhere = making.make(tasks, workdir) if _TRAIN.value else ([], [])
     for name, table in tables.items():
         write_table(name, table, workdir)
     making.report(failed, elsewhere)
 
 
-def tasks_of(tables: list[Table]) -> list[making.Task]:
-    """The runs behind some tables."""
+def tasks_of(jobs: Sequence[runs.Job]) -> list[making.Task]:
+    """What makes some runs."""
     limit = [f"--limit={_LIMIT.value}"] if _LIMIT.value else []
     return [
         making.Task(
@@ -68,7 +74,7 @@ def tasks_of(tables: list[Table]) -> list[making.Task]:
             limit,
             _LIMIT.value,
         )
-        for job in runs.jobs_of(tables, _SEEDS.value, _ONLY.value)
+        for job in jobs
     ]
 
 

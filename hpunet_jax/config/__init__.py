@@ -8,20 +8,23 @@ default, configs written before still pass, and the code that uses the field ask
 for the documents.
 """
 
-from hpunet_jax.config.check import check_config, check_overrides, differences, value_of
+from hpunet_jax.config.check import (
+    check_config,
+    check_overrides,
+    differences,
+    shown_differences,
+    value_of,
+)
+from hpunet_jax.config.effects import NO_SCORES, NO_WEIGHTS, PLACES
 from hpunet_jax.config.files import load_config, load_sweep
 from hpunet_jax.config.parent import Parent, parent_config
 from hpunet_jax.config.reference import FieldDescription, fields_reference
 from hpunet_jax.config.schema import schema
-from hpunet_jax.config.serialization import (
-    PLACES,
-    flatten,
-    from_json,
-    to_json,
-    without_places,
-)
+from hpunet_jax.config.serialization import flatten, from_json, to_json, without_places
 
 __all__ = [
+    "NO_SCORES",
+    "NO_WEIGHTS",
     "PLACES",
     "FieldDescription",
     "Parent",
@@ -35,6 +38,7 @@ __all__ = [
     "load_sweep",
     "parent_config",
     "schema",
+    "shown_differences",
     "to_json",
     "value_of",
     "without_places",

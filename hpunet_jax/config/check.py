@@ -110,6 +110,13 @@ def differences(
     }
 
 
+def shown_differences(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    """What `differences` gives, at least one, for a sentence about a run that is there."""
+    name, (old, new) = next(iter(changed.items()))
+    others = f" ({len(changed)} such fields: {', '.join(changed)})" if len(changed) > 1 else ""
+    return f"{name} is {old!r} there and {new!r} here{others}"
+
+
 def _schema_of(config: Section) -> Mapping[str, Field]:
     """The fields that the config's network has; raises a `ValueError` if it names none."""
     model = config.get("model")

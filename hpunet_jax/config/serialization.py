@@ -9,9 +9,6 @@ import ml_collections
 
 from hpunet_jax.fields import Section
 
-# Where the data lie on this machine: neither what is trained nor what is scored depends on it.
-PLACES = ("data.dir", "data.cache_dir")
-
 
 def to_json(config: ml_collections.ConfigDict) -> str:
     """The config as indented JSON."""

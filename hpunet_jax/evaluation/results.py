@@ -12,12 +12,12 @@ its weights stands in its place.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from hpunet_jax.config import PLACES, to_json
+from hpunet_jax.config import NO_SCORES, differences, from_json, to_json
 
 METRICS_VERSION = 3
 """Of the definitions of all scores; raised where one changes, so that nothing older is compared.
@@ -28,11 +28,17 @@ METRICS_VERSION = 3
    graders is that of N samples drawn from both.
 """
 
-# Fields of `evaluation` that change no image's scores.
-_CHANGE_NOTHING = ("batch_size", "bootstraps", "split")
-
-# Fields of `training`, by their beginning, that change no weights.
-_OF_RUNNING = ("log_every", "checkpoint_every", "keep_", "validat", "accumulate")
+# From which fields of a config a setting of scores follows, by their beginnings; if not named here,
+# from those of `_OF_PROTOCOL`.
+_FOLLOWS_FROM: Mapping[str, tuple[str, ...]] = {
+    "metrics_version": (),
+    "limit": (),
+    "numbers_of_samples": (),
+    "split": ("evaluation.split",),
+    "data": ("data.",),
+    "data_digest": ("data.",),
+}
+_OF_PROTOCOL = ("data.", "evaluation.", "model.num_classes")
 
 
 def result_name(
@@ -109,19 +115,39 @@ def origin(
 
 def scored_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """All of a config but what changes neither the network nor the scores, as JSON."""
-    fields = json.loads(to_json(config))
-    for place in PLACES:
-        fields.get("data", {}).pop(place.removeprefix("data."), None)
-    for name in _CHANGE_NOTHING:
-        fields.get("evaluation", {}).pop(name, None)
-    fields.pop("mesh", None)
-    for name in list(fields.get("training", {})):
-        if name.startswith(_OF_RUNNING):
-            del fields["training"][name]
-    return fields
+    return _without(json.loads(to_json(config)), NO_SCORES)
 
 
-def why_not_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+def is_of(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether scores are what is asked for.
+
+    Args:
+      settings: those of the scores, which may have more than those asked for.
+      asked: what `origin` gives, or a part of it. A field of the config that only one of the two
+        knows has its default in the other.
+    """
+    others = {name: value for name, value in asked.items() if name != "config"}
+    if {**settings, **others} != settings:
+        return False
+    return "config" not in asked or not config_differences(settings, asked["config"])
+
+
+def config_differences(
+    settings: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """The fields in which scores are of another config, with both values, as of `differences`.
+
+    Args:
+      settings: those of the scores; without a config they differ in all fields.
+      config: what `scored_config` gives.
+    """
+    one, other = (from_json(json.dumps(x)) for x in (settings.get("config") or {}, config))
+    return differences(one, other, NO_SCORES)
+
+
+def why_not_comparable(
+    a: Mapping[str, Any], b: Mapping[str, Any], fields: Collection[str] = ()
+) -> str | None:
     """How the settings of two evaluations differ that should be in one table.
 
     Models may differ; what they are scored on, and how, may not.
@@ -129,11 +155,31 @@ def why_not_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None
     Args:
       a: settings of scores.
       b: settings of others.
+      fields: dotted names of fields of the config in which the table's rows are meant to differ;
+        so may what follows from them.
 
     Returns:
       The first difference, as "split, 'test' and 'validation'"; None if there is none.
     """
     for name in sorted({*a, *b} - {"weights", "step", "config"}):
-        if a.get(name) != b.get(name):
+        follows_from = _FOLLOWS_FROM.get(name, _OF_PROTOCOL)
+        meant = any(field.startswith(follows_from) for field in fields)
+        if a.get(name) != b.get(name) and not meant:
             return f"{name}, {a.get(name)!r} and {b.get(name)!r}"
     return None
+
+
+def _without(
+    fields: Mapping[str, Any], beginnings: tuple[str, ...], prefix: str = ""
+) -> dict[str, Any]:
+    """Nested fields but those whose dotted names begin so, and sections that become empty."""
+    left: dict[str, Any] = {}
+    for name, value in fields.items():
+        whole = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            value = _without(value, beginnings, f"{whole}.")
+            if value:
+                left[name] = value
+        elif not whole.startswith(beginnings):
+            left[name] = value
+    return left

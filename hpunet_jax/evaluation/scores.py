@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from hpunet_jax.buckets import place
+from hpunet_jax.evaluation.results import is_of
 from hpunet_jax.files import is_file, read_bytes, write_aside
 from hpunet_jax.labels import IGNORED
 from hpunet_jax.metrics.average_precision import Detections, estimate_average_precision
@@ -157,7 +158,7 @@ def load_scores_of(path: str | os.PathLike[str], settings: Mapping[str, Any]) ->
 
     Args:
       path: what `Scores.save` wrote; it need not exist.
-      settings: the scores' settings must have all of these; they may have more.
+      settings: what the scores must be of, as `results.is_of` compares them.
 
     Returns:
       The scores; None if there are none, or others.
@@ -166,7 +167,7 @@ def load_scores_of(path: str | os.PathLike[str], settings: Mapping[str, Any]) ->
         scores = load_scores(path)
     except (FileNotFoundError, ValueError):
         return None
-    return scores if {**scores.settings, **settings} == scores.settings else None
+    return scores if is_of(scores.settings, settings) else None
 
 
 def summarize(runs: Sequence[Scores], num_bootstraps: int = 1000, seed: int = 0) -> dict[str, Any]:

@@ -12,8 +12,14 @@ from typing import NamedTuple
 import ml_collections
 
 from hpunet_jax.buckets import place
-from hpunet_jax.checkpoints import Checkpoints
-from hpunet_jax.evaluation.results import METRICS_VERSION, result_name, scored_config
+from hpunet_jax.checkpoints import CheckpointError, Checkpoints
+from hpunet_jax.config import NO_SCORES, differences, shown_differences
+from hpunet_jax.evaluation.results import (
+    METRICS_VERSION,
+    config_differences,
+    result_name,
+    scored_config,
+)
 from hpunet_jax.evaluation.scores import Scores, load_scores
 from hpunet_jax.files import is_file, is_folder, names_in
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
@@ -137,9 +143,38 @@ def evaluated(
             f"{path} holds scores by version {version} of the metrics' definitions, but this is "
             f"version {METRICS_VERSION}: {again}"
         )
-    if scores.settings.get("config") != scored_config(config):
-        raise ValueError(f"{path} holds the scores of a run with another config: {again}")
+    if changed := config_differences(scores.settings, scored_config(config)):
+        name, (scored, trained_by) = next(iter(changed.items()))
+        raise ValueError(
+            f"{path} holds the scores of a run with another config, of {name}={scored!r}, not "
+            f"{trained_by!r}: {again}"
+        )
     return config, scores
+
+
+def check_made_by(folder: str | os.PathLike[str], asked: ml_collections.ConfigDict) -> None:
+    """Refuses a run that is there, begun or finished, in the place of another.
+
+    Args:
+      folder: the run's work directory; it need not exist.
+      asked: the config of the run that is asked for. Fields that change no score may differ.
+
+    Raises:
+      ValueError: if the run in the folder was made by another config; it names a field with both
+        values.
+    """
+    with Checkpoints(place(folder, "the run's folder")) as checkpoints:
+        if not checkpoints.steps():
+            return
+        try:
+            config = checkpoints.config()
+        except CheckpointError:  # damaged, as the program that goes on with it will say
+            return
+    if changed := differences(config, asked, NO_SCORES):
+        raise ValueError(
+            f"{folder} holds another run than is asked for: {shown_differences(changed)}. Use "
+            "another --workdir, or ask for what that run has."
+        )
 
 
 def trained(workdir: str | os.PathLike[str], config: str) -> list[Job]:

@@ -7,7 +7,7 @@ paper's stand in different columns, each of which says what data it was measured
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpunet_jax.config import differences
+from hpunet_jax.config import NO_SCORES, differences
 from hpunet_jax.evaluation.results import why_not_comparable
 from hpunet_jax.evaluation.scores import summarize
 from hpunet_jax.evaluation.text_table import aligned, markdown
@@ -23,15 +23,7 @@ DATA = {
     "cityscapes": "Cityscapes, real photographs",
     "streets_phantom": "GENERATED street scenes",
 }
-# Where the runs of a row may differ.
-_MAY_DIFFER = (
-    "training.seed",
-    "training.log_every",
-    "training.checkpoint_every",
-    "training.keep_checkpoints",
-    "data.dir",
-    "mesh.",
-)
+_MAY_DIFFER = ("training.seed", *NO_SCORES)  # where the runs of a row may
 _MISSING = "–"
 
 
@@ -184,7 +176,8 @@ def _check_same_evaluation(table: Table, runs: Mapping[str, Sequence[Run]]) -> N
         if difference := why_not_comparable(first.scores.settings, run.scores.settings):
             raise ValueError(
                 f"{first_config}/seed{first.seed} and {config}/seed{run.seed} were evaluated with "
-                f"different {difference}, and do not belong in one table: evaluate them alike."
+                f"different {difference}, and do not belong in one table: evaluate them alike, by "
+                "`hpunet evaluate`."
             )
 
 

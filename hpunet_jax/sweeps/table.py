@@ -7,6 +7,7 @@ A column's name is a metric of the evaluation (`ged2`, of the model; `human/ged2
 import csv
 import io
 import json
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,9 +15,10 @@ import ml_collections
 
 from hpunet_jax import files
 from hpunet_jax.buckets import AnyPath
-from hpunet_jax.config import differences, value_of
+from hpunet_jax.config import PLACES, differences, value_of
 from hpunet_jax.evaluation.report import metric_label
-from hpunet_jax.evaluation.results import result_name
+from hpunet_jax.evaluation.results import is_of, result_name, why_not_comparable
+from hpunet_jax.evaluation.scores import Scores
 from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.figures import read_metrics
 from hpunet_jax.reproduction import runs
@@ -42,12 +44,14 @@ class Result(NamedTuple):
       config: the config that made it.
       values: {column: value}; numbers that are not defined are left out.
       errors: {column: standard deviation over bootstraps}, of metrics of the evaluation.
+      settings: those of its scores.
     """
 
     name: str
     config: ml_collections.ConfigDict
     values: Mapping[str, float]
     errors: Mapping[str, float]
+    settings: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class SweepTable(NamedTuple):
@@ -78,11 +82,8 @@ def read_result(folder: AnyPath, name: str, limit: int | None = None) -> Result 
     found = runs.evaluated(folder, limit)
     if found is None:
         return None
-    config, _ = found
-    place = (
-        folder / f"{result_name(config.evaluation.split, limit, config.training.steps, '')}.json"
-    )
-    summary = json.loads(files.read_bytes(place))
+    config, scores = found
+    summary = _summary(folder, limit, config, scores)
     values, errors = {}, {}
     for row, metrics in summary.items():
         for metric, value in metrics.items():
@@ -92,7 +93,7 @@ def read_result(folder: AnyPath, name: str, limit: int | None = None) -> Result 
     if files.exists(folder / CURVES):
         curves = read_metrics(folder / CURVES)
         values |= {f"{_TRAIN}{column}": float(rows[-1]) for column, rows in curves.items()}
-    return Result(name, config, values, errors)
+    return Result(name, config, values, errors, scores.settings)
 
 
 def sweep_table(
@@ -106,7 +107,8 @@ def sweep_table(
       sort_by: the metric to sort by, the best first; None: the first column.
 
     Raises:
-      ValueError: if there are no runs, or none has one of the metrics.
+      ValueError: if there are no runs, or none has one of the metrics; if they were not evaluated
+        alike, but for what follows from the fields in which they differ.
     """
     if not results:
         raise ValueError("no run of this sweep is finished, so there is no table yet.")
@@ -117,13 +119,7 @@ def sweep_table(
     for column in (*columns, sort_by):
         if column not in known:
             raise ValueError(f"no run has the metric {column!r}: they have {', '.join(known)}.")
-    fields = tuple(
-        dict.fromkeys(
-            name
-            for result in results[1:]
-            for name in differences(results[0].config, result.config, ("data.dir",))
-        )
-    )
+    fields = _compared_fields(results)
     rows = [
         (
             result.name,
@@ -135,6 +131,38 @@ def sweep_table(
     sign = -1 if is_better_high(sort_by) else 1
     rows.sort(key=lambda row: sign * row[2].values.get(sort_by, sign * float("inf")))
     return SweepTable(fields, columns, tuple(rows))
+
+
+def _compared_fields(results: Sequence[Result]) -> tuple[str, ...]:
+    """The fields in which the runs differ, which were evaluated alike."""
+    first, *others = results
+    found: dict[str, None] = {}
+    for other in others:
+        changed = differences(first.config, other.config, PLACES)
+        if difference := why_not_comparable(first.settings, other.settings, changed):
+            raise ValueError(
+                f"the runs {first.name} and {other.name} were evaluated with different "
+                f"{difference}, and do not belong in one table: evaluate them alike, by `hpunet "
+                "evaluate`."
+            )
+        found |= dict.fromkeys(changed)
+    return tuple(found)
+
+
+def _summary(
+    folder: AnyPath, limit: int | None, config: ml_collections.ConfigDict, scores: Scores
+) -> Mapping[str, Any]:
+    """Means and errors of scores, as written beside them, or computed again if they are not."""
+    settings = config.evaluation
+    place = folder / f"{result_name(settings.split, limit, config.training.steps, '')}.json"
+    if files.is_file(place):
+        try:
+            written = json.loads(files.read_bytes(place))
+            if is_of(written["settings"], scores.settings):
+                return written
+        except (ValueError, KeyError, TypeError):  # cut off, or of somebody else
+            pass
+    return scores.summary(settings.bootstraps, settings.seed)
 
 
 def as_text(table: SweepTable) -> str:

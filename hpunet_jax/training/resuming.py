@@ -8,26 +8,12 @@ import ml_collections
 from absl import logging
 
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.config import PLACES, differences
+from hpunet_jax.config import NO_WEIGHTS, differences, shown_differences
 from hpunet_jax.training.optimizer import changed_past
 from hpunet_jax.training.state import TrainState
 
-# A resumed run may be longer, report, validate or evaluate differently, and run on other devices or
-# with another use of their memory.
-MAY_CHANGE = (
-    "training.steps",
-    "training.log_every",
-    "training.checkpoint_every",
-    "training.keep_",
-    "training.validat",
-    "training.accumulate",
-    "evaluation.",
-    "mesh.",
-    "model.remat",
-    "model.blocks",
-    *PLACES,
-    "optimizer.learning_rate.",  # as long as the rates of the steps that are done stay
-)
+# A resumed run may be longer, and learn at other rates in the steps to come.
+MAY_CHANGE = (*NO_WEIGHTS, "training.steps", "optimizer.learning_rate.")
 
 
 def resume(
@@ -41,11 +27,10 @@ def resume(
     """
     made_by = checkpoints.config(step)
     if changed := differences(made_by, config, MAY_CHANGE):
-        name, (old, new) = next(iter(changed.items()))
         raise CheckpointError(
-            f"{checkpoints.folder} holds a run of another config: {name} is {old!r} there and "
-            f"{new!r} here ({len(changed)} such field(s): {', '.join(changed)}). Use another "
-            "--workdir, with --init_from to start from these weights, or the config of that run."
+            f"{checkpoints.folder} holds a run of another config: {shown_differences(changed)}. "
+            "Use another --workdir, with --init_from to start from these weights, or the config "
+            "of that run."
         )
     if problem := changed_past(made_by, config, step):
         raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
