@@ -9,6 +9,8 @@ experiments.train. fig4_vnc, fig5_vnc and fig11_vnc are Figs. 4, 5 and 11 of the
 Writes <workdir>/figures/<name>_<config>.png.
 """
 
+import shlex
+
 from absl import flags
 
 import hpunet_jax
@@ -43,7 +45,8 @@ def main(_) -> None:
             raise FileNotFoundError(
                 f"{workdir / picture.config} holds no trained run: make some with "
                 "`hpunet table`, or one with `hpunet train "
-                f"--config=configs/{picture.config}.py --workdir={workdir / picture.config}/seed0`."
+                f"--config={picture.config} "
+                f"--workdir={shlex.quote(f'{workdir / picture.config}/seed0')}`."
             )
         target = workdir / "figures" / f"{_NAME.value}_{picture.config}.png"
         if picture.kind == CURVES:
@@ -67,10 +70,11 @@ def draw_samples(folder: AnyPath, picture: Picture, target: AnyPath) -> None:
     from hpunet_jax.data.fingerprint import fingerprint
 
     run = evaluated(folder)
+    evaluate = f"`hpunet evaluate --workdir={shlex.quote(str(folder))}`"
     if picture.worst and run is None:
         raise FileNotFoundError(
             f"{folder} is not evaluated, but the picture shows the images of the highest "
-            f"{picture.worst}: run `hpunet evaluate --workdir={folder}`."
+            f"{picture.worst}: run {evaluate}."
         )
     model = hpunet_jax.load(folder)
     builder = pipeline.open_data_set(model.config)
@@ -80,7 +84,7 @@ def draw_samples(folder: AnyPath, picture: Picture, target: AnyPath) -> None:
         if scores.settings["data_digest"] != fingerprint(builder):
             raise ValueError(
                 f"{folder} was evaluated on other data than {builder.data_dir} holds: run "
-                f"`hpunet evaluate --workdir={folder}` again."
+                f"{evaluate} again."
             )
         numbers = choose_examples(scores.rows["model"], picture)
     else:

@@ -13,6 +13,7 @@ about ten minutes on two cores; on a GPU or TPU the paper's.
 
 import pathlib
 import re
+import shlex
 import textwrap
 
 from absl import flags
@@ -68,7 +69,8 @@ def main(_) -> None:
     width = max(len(f"{field} = {value!r}") for field, value, _ in choices)
     for field, value, reason in choices:
         print(f"{f'{field} = {value!r}'.ljust(width)}   {reason}")
-    print(f"\nconfig: {out}\nnext: hpunet train --config={out} --workdir=runs/{out.stem}")
+    command = shlex.join(["hpunet", "train", f"--config={out}", f"--workdir=runs/{out.stem}"])
+    print(f"\nconfig: {out}\nnext: {command}")
 
 
 def choose(folder: pathlib.Path):

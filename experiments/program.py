@@ -114,28 +114,33 @@ def with_default_config(arguments: Sequence[str], name: str) -> list[str]:
 
 
 def config_of(arguments: Sequence[str]) -> ml_collections.ConfigDict:
-    """The config that `--config=...` and `--config.<field>=...` describe.
+    """The config that a program reads from `--config=...` and `--config.<field>=...`.
 
-    What is wrong with it ends the program with one sentence, as `parse` does.
+    Raises:
+      ValueError: if that program would refuse it.
     """
-    arguments = shipped.with_files(["config_of", *arguments])
+    arguments = shipped.with_files(arguments)
+    config = _config_file(arguments)
+    overrides = ["", *(flag for flag in arguments if flag.startswith("--config."))]
     values = flags.FlagValues()
-    config = config_flags.DEFINE_config_file(
-        "config", None, "", flag_values=values, sys_argv=arguments
-    )
-    parse(arguments, values)
-    return config.value
+    config_flags.DEFINE_config_dict("config", config, "", values, sys_argv=overrides)
+    try:
+        values(overrides)
+    except flags.Error as error:
+        raise ValueError(_named_field(str(error), config)) from error
+    check_config(values["config"].value)
+    return values["config"].value
 
 
-def parse(arguments: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+def parse(arguments: Sequence[str]) -> list[str]:
     """Reads the flags and checks the config; what is wrong ends the program with one sentence."""
     config = None
     try:
-        if "config" in values:
+        if "config" in flags.FLAGS:
             config = _config_file(arguments)
-        rest = values(arguments)
+        rest = flags.FLAGS(arguments)
         if config is not None:
-            check_config(values["config"].value)
+            check_config(flags.FLAGS["config"].value)
         return rest
     except flags.IllegalFlagValueError as error:
         sys.exit(f"error: {_named_field(str(error), config)}")

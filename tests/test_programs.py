@@ -62,6 +62,15 @@ def test_a_default_config_is_one_that_no_other_replaces():
         assert program.with_default_config([*given, other], "x") == [*given, other]
 
 
+def test_the_config_of_another_programs_flags_is_what_that_program_will_read():
+    config = program.config_of(["--config=demo", "--config.data.crop=128,64"])
+    assert (config.data.crop, config.training.seed) == ((128, 64), demo.get_config().training.seed)
+    with pytest.raises(ValueError, match="seed must be an integer from 0 .*, not 'x'"):
+        program.config_of(["--config=demo", "--config.training.seed=x"])
+    with pytest.raises(ValueError, match="did you mean training.steps"):
+        program.config_of(["--config=demo", "--config.training.stepz=1"])
+
+
 def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     workdir = f"--workdir={tmp_path}"

@@ -6,6 +6,7 @@ put together: nothing has to be locked, and nothing can be lost.
 """
 
 import os
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -137,7 +138,7 @@ def evaluated(
     if not is_file(path):
         return None
     scores = load_scores(path)
-    again = f"evaluate it again: `hpunet evaluate --workdir={folder}`."
+    again = f"evaluate it again: `hpunet evaluate --workdir={shlex.quote(str(folder))}`."
     if (version := scores.settings.get("metrics_version")) != METRICS_VERSION:
         raise ValueError(
             f"{path} holds scores by version {version} of the metrics' definitions, but this is "

@@ -1,5 +1,6 @@
 """Learning-rate schedules and optimizers of Appendix D."""
 
+import shlex
 from collections.abc import Sequence
 
 import jax
@@ -78,8 +79,8 @@ def changed_past(
         f"its learning rate at step {first:,} was {was:.3g}, but would have been {would_be:.3g} "
         f"with this config (training.steps={now.training.steps}). Drops that are spread evenly "
         "move with the number of steps: keep those of the run with "
-        f"--config.optimizer.learning_rate.boundaries={boundaries} and its rates and drops, or "
-        "start another run."
+        f"--config.optimizer.learning_rate.boundaries={shlex.quote(str(boundaries))} and its "
+        "rates and drops, or start another run."
     )
 
 

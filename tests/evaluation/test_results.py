@@ -9,7 +9,7 @@ import pytest
 
 from configs import own_data
 from hpunet_jax.config import differences
-from hpunet_jax.evaluation.results import result_name, scored_config
+from hpunet_jax.evaluation.results import is_of, result_name, scored_config
 from hpunet_jax.training.resuming import MAY_CHANGE
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -93,5 +93,16 @@ def test_where_the_data_lie_changes_neither_a_training_nor_its_scores():
     moved.data.dir, moved.data.cache_dir = "elsewhere", "cache"
     moved.model.blocks, moved.mesh.space = (4,), 2
     assert not differences(config, moved, MAY_CHANGE)
-    moved.model.blocks = config.model.blocks
     assert scored_config(config) == scored_config(moved)
+
+
+def test_scores_are_of_a_config_whatever_fields_were_known_when_they_were_written():
+    asked = {"split": "test", "config": scored_config(own_data.get_config())}
+    written = json.loads(json.dumps({**asked, "data_digest": "abc"}))
+    written["config"]["mesh"] = {"data": 8}  # which was kept once
+    del written["config"]["model"]["init_gain"]
+    assert is_of(written, asked)
+    assert not is_of({**written, "split": "validation"}, asked)
+    assert not is_of({"split": "test"}, asked)
+    written["config"]["model"]["init_gain"] = 1.5
+    assert not is_of(written, asked)

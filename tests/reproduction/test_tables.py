@@ -23,6 +23,7 @@ from hpunet_jax.reproduction.runs import (
     TIGHT,
     Job,
     Run,
+    check_made_by,
     config_file,
     evaluated,
     jobs_of,
@@ -254,8 +255,23 @@ def test_a_run_is_finished_with_the_scores_of_its_last_step_on_its_split(tmp_pat
         evaluated(folder)
     other = {**scores.settings, "config": {}}
     dataclasses.replace(scores, settings=other).save(path)
-    with pytest.raises(ValueError, match="of a run with another config"):
+    with pytest.raises(
+        ValueError, match=r"of a run with another config, of data.augmentation.brightness=None, n"
+    ):
         evaluated(folder)
+    younger = {**scores.settings["config"], "mesh": {"data": 8}}
+    del younger["training"]["ema_decay"]  # written before there was this field
+    dataclasses.replace(scores, settings={**scores.settings, "config": younger}).save(path)
+    assert evaluated(folder) is not None
+
+    check_made_by(folder.with_name("seed1"), tiny_config)
+    asked = tiny_config.copy_and_resolve_references().unlock()
+    asked.training.log_every, asked.data.dir = 1000, "elsewhere"
+    check_made_by(folder, asked)
+    asked.training.steps = 10_000
+    message = r"seed0 holds another run .*: training.steps is 4 there and 10000 here. Use another"
+    with pytest.raises(ValueError, match=message):
+        check_made_by(folder, asked)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,26 @@ def test_text_and_csv_hold_the_chosen_columns(results):
     assert (rows[2]["train/loss"], rows[2]["ged2_std"], rows[3]["ged2"]) == ("12.25", "0.01", "")
 
 
+def test_runs_must_be_evaluated_alike_but_for_what_follows_from_the_swept_fields(results):
+    common = {"metrics_version": 3, "data_digest": "abc", "num_samples": 16, "weights": "w"}
+
+    def table(*changes, results=results):
+        changes = [*changes, *[{}] * (len(results) - len(changes))]
+        pairs = zip(results, changes, strict=True)
+        return sweep_table([r._replace(settings={**common, **change}) for r, change in pairs])
+
+    table({}, {"weights": "v"})
+    for change in ({"data_digest": "def"}, {"metrics_version": 2}, {"limit": 5}):
+        same_data = [result._replace(config=results[0].config) for result in results]
+        with pytest.raises(ValueError, match=f"crop=256x256 and .* different {next(iter(change))}"):
+            table({}, {}, change, results=same_data)
+    swept = configs_of(lidc_hpunet.get_config(), [{"evaluation.num_samples": n} for n in (16, 8)])
+    of_samples = [Result(name, config, {"ged2": 0.1}, {}) for name, config in swept.items()]
+    table({}, {"num_samples": 8}, results=of_samples)
+    with pytest.raises(ValueError, match="different data_digest, 'abc' and 'def', .* alike"):
+        table({}, {"num_samples": 8, "data_digest": "def"}, results=of_samples)
+
+
 def test_one_run_is_a_table_too(results):
     table = sweep_table(results[:1])
     assert table.fields == ()

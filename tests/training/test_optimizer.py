@@ -94,6 +94,6 @@ def test_going_on_for_longer_keeps_the_past_or_says_how():
     problem = changed_past(config, longer, 240_000)
     assert "at step 48,000" in problem
     boundaries = (48_000, 96_000, 144_000, 192_000)
-    assert f"boundaries={boundaries}" in problem
+    assert f"boundaries='{boundaries}'" in problem  # as a shell needs it
     longer.optimizer.learning_rate.boundaries = boundaries
     assert changed_past(config, longer, 240_000) is None
