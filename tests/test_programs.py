@@ -65,9 +65,9 @@ def test_a_default_config_is_one_that_no_other_replaces():
 def test_the_config_of_another_programs_flags_is_what_that_program_will_read():
     config = program.config_of(["--config=demo", "--config.data.crop=128,64"])
     assert (config.data.crop, config.training.seed) == ((128, 64), demo.get_config().training.seed)
-    with pytest.raises(ValueError, match="seed must be an integer from 0 .*, not 'x'"):
+    with pytest.raises(ValueError, match=r"seed must be an integer from 0 .*, not 'x'"):
         program.config_of(["--config=demo", "--config.training.seed=x"])
-    with pytest.raises(ValueError, match="did you mean training.steps"):
+    with pytest.raises(ValueError, match=r"did you mean training.steps"):
         program.config_of(["--config=demo", "--config.training.stepz=1"])
 
 

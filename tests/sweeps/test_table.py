@@ -89,7 +89,7 @@ def test_runs_must_be_evaluated_alike_but_for_what_follows_from_the_swept_fields
     swept = configs_of(lidc_hpunet.get_config(), [{"evaluation.num_samples": n} for n in (16, 8)])
     of_samples = [Result(name, config, {"ged2": 0.1}, {}) for name, config in swept.items()]
     table({}, {"num_samples": 8}, results=of_samples)
-    with pytest.raises(ValueError, match="different data_digest, 'abc' and 'def', .* alike"):
+    with pytest.raises(ValueError, match=r"different data_digest, 'abc' and 'def', .* alike"):
         table({}, {"num_samples": 8, "data_digest": "def"}, results=of_samples)
 
 
