@@ -12,9 +12,6 @@ import ml_collections
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.config import schema
-from hpunet_jax.files import is_folder
-
-_FLAG = ("--config", "-config")
 
 
 def get_config(workdir: str) -> ml_collections.ConfigDict:
@@ -30,18 +27,30 @@ def get_config(workdir: str) -> ml_collections.ConfigDict:
 
 
 def with_config_of_run(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a program, with the config of the run in --workdir if they have none."""
+    """The arguments of a program, with the config of the run in --workdir if they have none.
+
+    Where there is no run to go on with, or its checkpoint is damaged, it ends the program with one
+    sentence.
+    """
     arguments = list(arguments)
-    given = {argument.partition("=")[0] for argument in arguments}
-    if not given.isdisjoint(_FLAG):
-        return arguments
+    given = {argument.partition("=")[0].lstrip("-") for argument in arguments}
     workdir = None
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = argument.partition("=")
         if name in ("--workdir", "-workdir"):
             workdir = value if equals else following
-    if workdir and is_folder(place(workdir, "--workdir") / "checkpoints"):
-        arguments.insert(1, f"--config={pathlib.Path(__file__)}:{workdir}")
-    elif workdir and any(name.lstrip("-").startswith("config.") for name in given):
-        sys.exit(f"error: {workdir} holds no run to go on with: give a --config to begin one.")
-    return arguments
+    if not workdir or any(name == "config" or name.startswith("help") for name in given):
+        return arguments
+    try:
+        with Checkpoints(place(workdir, "--workdir")) as checkpoints:
+            steps = checkpoints.steps()
+            if steps:
+                checkpoints.config()
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    if not steps:
+        sys.exit(
+            f"error: {workdir} holds no checkpoint to go on from, whose config would be used: give "
+            "the --config of the run that is to begin there, or begin again."
+        )
+    return [arguments[0], f"--config={pathlib.Path(__file__)}:{workdir}", *arguments[1:]]

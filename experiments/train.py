@@ -49,6 +49,7 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def main(_) -> None:
     from hpunet_jax.data import pipeline
+    from hpunet_jax.data.fingerprint import fingerprint
 
     process_flags.join()
     if _PROFILER_PORT.value:
@@ -92,6 +93,7 @@ def main(_) -> None:
             validation_batches=validation_batches,
             say=say,
             compiled=restart.if_worth_it,
+            data_digest=fingerprint(builder),
         )
     step = int(final.step)
     if jax.process_index() != 0:

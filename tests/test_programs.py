@@ -4,11 +4,13 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from configs import demo
 from experiments import program
 from experiments.run_config import with_config_of_run
+from hpunet_jax.checkpoints import Checkpoints
 from hpunet_jax.memory import out_of_memory
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -72,16 +74,28 @@ def test_the_config_of_another_programs_flags_is_what_that_program_will_read():
 
 
 def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"w": np.ones(3)}, {"step": 1}, demo.get_config())
     workdir = f"--workdir={tmp_path}"
     first, config, *rest = with_config_of_run(["train", workdir, "--config.training.steps=3"])
     assert (first, rest) == ("train", [workdir, "--config.training.steps=3"])
     assert config.startswith("--config=")
     assert config.endswith(f"run_config.py:{tmp_path}")
-    with pytest.raises(SystemExit, match="elsewhere holds no run to go on with: give a --config"):
+    with pytest.raises(SystemExit, match="elsewhere holds no checkpoint .*: give the --config"):
         with_config_of_run(["train", "--workdir=elsewhere", "--config.training.steps=3"])
-    for given in (["--config=x", workdir], ["--config", "x", workdir], ["--workdir=elsewhere"]):
+    with pytest.raises(SystemExit, match="has the scheme"):
+        with_config_of_run(["train", "--workdir=az://container/run"])
+    for given in (["--config=x", workdir], ["--config", "x", workdir], [workdir, "--help"]):
         assert with_config_of_run(["train", *given]) == ["train", *given]
+    for file in (tmp_path / "checkpoints" / "1" / "config").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with pytest.raises(SystemExit) as ended:
+        with_config_of_run(["train", workdir])
+    message = str(ended.value)
+    assert "checkpoints/1 cannot be read: its 'config' is not what was written" in message
+    assert message.endswith("There is no other checkpoint in this folder.")
+    assert "run_config" not in message
 
 
 def test_a_device_without_enough_memory_is_answered_with_what_to_do():

@@ -2,7 +2,7 @@
 
 <workdir>/checkpoints/<step>/params      the network's parameters, all that sampling needs
 <workdir>/checkpoints/<step>/training    optimizer, objective and step, to resume training
-<workdir>/checkpoints/<step>/config      the config as JSON
+<workdir>/checkpoints/<step>/config      the config, and the digest of the data, as JSON
 <workdir>/checkpoints/<step>/ema         the moving average of the parameters, where there is one
 <workdir>/checkpoints/<step>/validation  the scores of the validation at this step, as JSON
 
@@ -29,6 +29,7 @@ with epy.lazy_imports():  # a model file needs none of it
     import orbax.checkpoint as ocp
 
 FOLDER = "checkpoints"
+_DATA_DIGEST = "data_digest"
 _ITEMS = ("params", "training", "config", "ema", "validation")
 
 Step = int | Literal["best"] | None
@@ -96,6 +97,7 @@ class Checkpoints:
         config: ml_collections.ConfigDict,
         ema: Any = None,
         validation: Mapping[str, float] | None = None,
+        data_digest: str | None = None,
     ) -> None:
         """Writes a checkpoint aside, renames it, and adds its digests.
 
@@ -108,6 +110,7 @@ class Checkpoints:
           config: the config that made them.
           ema: the moving average of `params`; None: there is none.
           validation: scores at this step; None: there was no validation.
+          data_digest: the `fingerprint` of the data that made them; None: it is not known.
 
         Raises:
           ValueError: if the path of the work directory cannot be written to (`check_no_pattern`).
@@ -120,10 +123,11 @@ class Checkpoints:
             if jax.process_index() != 0:
                 self._storage.end(step)
                 return
+        of_data = {} if data_digest is None else {_DATA_DIGEST: data_digest}
         items: dict[str, Any] = {
             "params": ocp.args.StandardSave(params),
             "training": ocp.args.StandardSave(training),
-            "config": ocp.args.JsonSave({"json": to_json(config)}),
+            "config": ocp.args.JsonSave({"json": to_json(config), **of_data}),
         }
         if ema is not None:
             items["ema"] = ocp.args.StandardSave(ema)
@@ -175,8 +179,11 @@ class Checkpoints:
     def config(self, step: Step = None) -> ml_collections.ConfigDict:
         """The config that made the checkpoint of `step` (default: the newest)."""
         step = self._step(step)
-        text = self._storage.read(step, "config", ocp.args.JsonRestore())["json"]
-        return read_config(text, self.folder / str(step))
+        return read_config(self._made_by(step)["json"], self.folder / str(step))
+
+    def data_digest(self, step: Step = None) -> str | None:
+        """The `fingerprint` of the data that made a checkpoint; None: of a run without one."""
+        return self._made_by(self._step(step)).get(_DATA_DIGEST)
 
     def params(self, like: Any, step: Step = None) -> Any:
         """The parameters of a checkpoint.
@@ -215,6 +222,9 @@ class Checkpoints:
         found = self._storage.read(self._step(step), "training", how)
         raw = (found["params"].get("objective") or {}).get("raw_multiplier")
         return None if raw is None else np.asarray(raw)
+
+    def _made_by(self, step: int) -> dict[str, Any]:
+        return self._storage.read(step, "config", ocp.args.JsonRestore())
 
     def _delete_old(self, config: ml_collections.ConfigDict) -> None:
         """Removes the checkpoints beyond those to keep, but for the best."""

@@ -216,6 +216,7 @@ class Storage:
         if not before:
             return "There is no other checkpoint in this folder."
         return (
-            f"There are others, of the steps {', '.join(map(str, before))}: give "
-            f"--step={before[-1]}, or move this folder away, to go on from there."
+            f"There are others, of the steps {', '.join(map(str, before))}: move this folder away "
+            f"to go on from the newest of them, or name one to a program that takes --step, as "
+            f"--step={before[-1]}."
         )

@@ -15,7 +15,7 @@ from hpunet_jax.config.check import (
     shown_differences,
     value_of,
 )
-from hpunet_jax.config.effects import NO_SCORES, NO_WEIGHTS, PLACES
+from hpunet_jax.config.effects import NO_RESULTS, NO_SCORES, NO_WEIGHTS, PLACES
 from hpunet_jax.config.files import load_config, load_sweep
 from hpunet_jax.config.parent import Parent, parent_config
 from hpunet_jax.config.reference import FieldDescription, fields_reference
@@ -23,6 +23,7 @@ from hpunet_jax.config.schema import schema
 from hpunet_jax.config.serialization import flatten, from_json, to_json, without_places
 
 __all__ = [
+    "NO_RESULTS",
     "NO_SCORES",
     "NO_WEIGHTS",
     "PLACES",

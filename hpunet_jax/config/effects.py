@@ -4,28 +4,24 @@ Each is a tuple of beginnings of dotted names, for `differences(a, b, apart_from
 """
 
 PLACES = ("data.dir", "data.cache_dir")
-"""Where the data lie on this machine: neither what is trained nor what is scored depends on it."""
+"""Where the data lie on this machine."""
 
-RUNNING = (
+NO_RESULTS = (
+    *PLACES,
     "training.log_every",
     "training.checkpoint_every",
     "training.keep_",
     "training.validat",
     "training.accumulate",
+    "evaluation.batch_size",
     "mesh.",
     "model.remat",
     "model.blocks",
 )
-"""How a training is run: reports, checkpoints, devices and memory. It changes rounding at most."""
+"""What changes neither weights nor scores, but for rounding: places, reports, devices, memory."""
 
-NO_SCORES = (
-    *PLACES,
-    *RUNNING,
-    "evaluation.batch_size",
-    "evaluation.bootstraps",
-    "evaluation.split",
-)
+NO_SCORES = (*NO_RESULTS, "evaluation.bootstraps", "evaluation.split")
 """What changes neither weights nor the scores of an image."""
 
-NO_WEIGHTS = (*PLACES, *RUNNING, "evaluation.")
+NO_WEIGHTS = (*NO_RESULTS, "evaluation.")
 """What changes no weights."""

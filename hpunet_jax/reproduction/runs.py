@@ -14,7 +14,7 @@ import ml_collections
 
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.config import NO_SCORES, differences, shown_differences
+from hpunet_jax.config import NO_RESULTS, differences, shown_differences
 from hpunet_jax.evaluation.results import (
     METRICS_VERSION,
     config_differences,
@@ -158,7 +158,7 @@ def check_made_by(folder: str | os.PathLike[str], asked: ml_collections.ConfigDi
 
     Args:
       folder: the run's work directory; it need not exist.
-      asked: the config of the run that is asked for. Fields that change no score may differ.
+      asked: the config of the run that is asked for. Fields that change no result may differ.
 
     Raises:
       ValueError: if the run in the folder was made by another config; it names a field with both
@@ -171,7 +171,7 @@ def check_made_by(folder: str | os.PathLike[str], asked: ml_collections.ConfigDi
             config = checkpoints.config()
         except CheckpointError:  # damaged, as the program that goes on with it will say
             return
-    if changed := differences(config, asked, NO_SCORES):
+    if changed := differences(config, asked, NO_RESULTS):
         raise ValueError(
             f"{folder} holds another run than is asked for: {shown_differences(changed)}. Use "
             "another --workdir, or ask for what that run has."

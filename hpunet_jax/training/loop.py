@@ -1,6 +1,7 @@
 """The training loop: steps, curves, validation, checkpoints (Appendix D, "Training")."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -45,6 +46,7 @@ def train(
     validation_batches: Callable[[], Iterable[Examples]] | None = None,
     say: Callable[[str], object] = logging.info,
     compiled: Callable[[int], object] = lambda steps_left: None,
+    data_digest: str | None = None,
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
@@ -65,20 +67,24 @@ def train(
       say: what to do with the sentences about network, step and start that a person wants to see.
       compiled: called with the number of steps ahead if the step had to be compiled and the next
         start will load it (`use_cache`). What it raises ends the run before its first step.
+      data_digest: the `fingerprint` of the data set, which checkpoints keep and the processes of a
+        run compare, so that no run goes on with other data; None: it is not known.
 
     Returns:
       The final state; its `step` is lower than `training.steps` after a SIGTERM.
 
     Raises:
-      CheckpointError: if `workdir` holds a run with another config, or a damaged checkpoint.
+      CheckpointError: if `workdir` holds a run of another config or of other data, or a damaged
+        checkpoint.
       FloatingPointError: if the loss becomes NaN or infinite; earlier checkpoints stay.
-      ValueError: for a config that does not fit itself, the data or the devices, or is not the
-        same in all processes; for a `workdir` that another program uses, that cannot be written
-        to, or that the processes do not share.
+      ValueError: for a config that does not fit itself, the data or the devices; if config or data
+        are not the same in all processes; for a `workdir` that another program uses, that cannot
+        be written to, or that the processes do not share.
       OSError: if the disk is full; earlier checkpoints and curves stay.
       ConnectionError: if another process is lost.
     """
     processes.check_same_config(config)
+    processes.check_same_data(data_digest)
     setup = set_up(config, devices)
     check_no_pattern(workdir, "--workdir")
     first = jax.process_index() == 0
@@ -88,13 +94,13 @@ def train(
             if first:
                 stack.enter_context(used_alone(workdir))
         processes.check_shared(workdir)
-        keep = config.training.keep_checkpoints
-        checkpoints = stack.enter_context(Checkpoints(workdir, keep))
+        number = config.training.keep_checkpoints
+        checkpoints = stack.enter_context(Checkpoints(workdir, number))
         newest = processes.agreed_step(checkpoints)
         state = setup.init_state(jax.random.key(config.training.seed))
         say(network_summary(setup.network, config))
         if newest is not None:
-            state = resume(checkpoints, config, state, newest)
+            state = resume(checkpoints, config, state, newest, data_digest)
             say(f"going on from step {newest:,} of {checkpoints.folder.parent}")
         elif value_of(config, "training.init_from"):
             state, what = initialize(state, setup, config)
@@ -102,7 +108,8 @@ def train(
         start = int(state.step)
         log = stack.enter_context(MetricsLog(workdir, start)) if first else None
         validation = _validation(config, setup, validation_batches)
-        run = _Run(config, setup, checkpoints, log, validation, preemption, say, compiled)
+        keep = functools.partial(save, checkpoints, config=config, data_digest=data_digest)
+        run = _Run(config, setup, checkpoints, keep, log, validation, preemption, say, compiled)
         with processes.naming_lost_processes():
             batches = batches_from(start)
             if isinstance(batches, Generator):
@@ -128,6 +135,7 @@ class _Run:
         config: ml_collections.ConfigDict,
         setup: Setup,
         checkpoints: Checkpoints,
+        keep: Callable[..., None],
         log: MetricsLog | None,
         validation: Validation | None,
         preemption: Preemption,
@@ -137,6 +145,7 @@ class _Run:
         self.config = config
         self.setup = setup
         self.checkpoints = checkpoints
+        self.keep = keep
         self.log = log
         self.validation = validation
         self.preemption = preemption
@@ -182,7 +191,7 @@ class _Run:
                     if self.log is not None:
                         self.log.publish()
                     scores = validated.scores if validated else None
-                    save(self.checkpoints, step, state, self.config, scores)
+                    self.keep(step, state, validation=scores)
                     since = time.monotonic()
                 bar.update()
                 if preempted:

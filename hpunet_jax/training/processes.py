@@ -147,6 +147,15 @@ def check_same_config(config: ml_collections.ConfigDict) -> None:
     )
 
 
+def check_same_data(data_digest: str | None) -> None:
+    """Raises a `ValueError` unless all processes read data of the same `fingerprint`."""
+    check_same(
+        str(data_digest),
+        "reads other data",
+        "the data set must be the same on all hosts; build it alike, or copy it.",
+    )
+
+
 @contextlib.contextmanager
 def failing_together() -> Generator[None]:
     """A part of a program that fails in all processes if it fails in one.

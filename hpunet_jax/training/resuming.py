@@ -8,7 +8,7 @@ import ml_collections
 from absl import logging
 
 from hpunet_jax.checkpoints import CheckpointError, Checkpoints
-from hpunet_jax.config import NO_WEIGHTS, differences, shown_differences
+from hpunet_jax.config import NO_RESULTS, NO_WEIGHTS, differences, shown_differences
 from hpunet_jax.training.optimizer import changed_past
 from hpunet_jax.training.state import TrainState
 
@@ -17,13 +17,18 @@ MAY_CHANGE = (*NO_WEIGHTS, "training.steps", "optimizer.learning_rate.")
 
 
 def resume(
-    checkpoints: Checkpoints, config: ml_collections.ConfigDict, state: TrainState, step: int
+    checkpoints: Checkpoints,
+    config: ml_collections.ConfigDict,
+    state: TrainState,
+    step: int,
+    data_digest: str | None = None,
 ) -> TrainState:
     """The state of the checkpoint of `step`, laid out over devices like `state`.
 
     Raises:
-      CheckpointError: if the checkpoint was made by another config, or cannot be read; if this
-        config would have trained it with other learning rates.
+      CheckpointError: if the checkpoint was made by another config or of other data, or cannot be
+        read; if this config would have trained it with other learning rates; if there is nothing
+        left to train, and this config asks for something else than was trained.
     """
     made_by = checkpoints.config(step)
     if changed := differences(made_by, config, MAY_CHANGE):
@@ -34,6 +39,20 @@ def resume(
         )
     if problem := changed_past(made_by, config, step):
         raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
+    made_of = checkpoints.data_digest(step)
+    if None not in (made_of, data_digest) and made_of != data_digest:
+        raise CheckpointError(
+            f"{checkpoints.folder} holds a run of other data: the data set {config.data.name!r} "
+            f"has changed since (its digest was {made_of} and is {data_digest} now). Restore the "
+            "data, or use another --workdir, with --init_from to start from these weights."
+        )
+    changed = differences(made_by, config, NO_RESULTS)
+    if step >= config.training.steps and changed:
+        raise CheckpointError(
+            f"{checkpoints.folder} holds a run of step {step:,}, after which nothing is left to "
+            f"train, so that it keeps its config, but {shown_differences(changed)}. Give the "
+            "config of that run, or none, or use another --workdir."
+        )
     logging.info("Resuming from step %d of %s", step, checkpoints.folder)
     rest = checkpoints.training(_without_network(state), step)
     params = state.params._replace(
@@ -49,10 +68,11 @@ def save(
     state: TrainState,
     config: ml_collections.ConfigDict,
     validation: Mapping[str, float] | None = None,
+    data_digest: str | None = None,
 ) -> None:
     """Writes `state`, and the scores of a validation, as the checkpoint of `step`."""
     rest = _without_network(state)
-    checkpoints.save(step, state.params.network, rest, config, state.ema, validation)
+    checkpoints.save(step, state.params.network, rest, config, state.ema, validation, data_digest)
 
 
 class _WithoutNetwork(NamedTuple):

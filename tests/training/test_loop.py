@@ -53,9 +53,9 @@ class PowerCut(Exception):
     """Ends a run between two steps."""
 
 
-def train(config, workdir, batches_from):
+def train(config, workdir, batches_from, **options):
     """Trains on one device, which compiles fastest."""
-    return train_on(config, workdir, batches_from, devices=jax.devices()[:1])
+    return train_on(config, workdir, batches_from, devices=jax.devices()[:1], **options)
 
 
 def until(batches_from, last_step):
@@ -119,9 +119,19 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_confi
 
 
 def test_a_finished_run_is_left_alone(tmp_path, tiny_config, batches_from):
-    final = train(tiny_config, tmp_path, batches_from)
-    again = train(tiny_config, tmp_path, batches_from)
-    jax.tree.map(np.testing.assert_array_equal, final, again)
+    final = train(tiny_config, tmp_path, batches_from, data_digest="abc")
+    reported_otherwise = with_fields(tiny_config, training__log_every=100)
+    for config, digest in ((tiny_config, "abc"), (reported_otherwise, None)):
+        again = train(config, tmp_path, batches_from, data_digest=digest)
+        jax.tree.map(np.testing.assert_array_equal, final, again)
+    for fields, message in (
+        ({"evaluation__seed": 7}, r"step 4, .* evaluation.seed is 0 there and 7 here\. Give the"),
+        ({"training__steps": 2}, r"nothing is left to train, .* training.steps is 4 there and 2"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            train(with_fields(tiny_config, **fields), tmp_path, batches_from)
+    with pytest.raises(CheckpointError, match=r"has changed since .its digest was abc and is def"):
+        train(tiny_config, tmp_path, batches_from, data_digest="def")
     assert len(metrics(tmp_path)) == 4
 
 

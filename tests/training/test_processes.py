@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import csv
+import hashlib
 import os
 import pathlib
 import signal
@@ -95,6 +96,17 @@ def test_processes_with_different_configs_are_refused_before_anything_is_written
         assert process.returncode != 0
         assert "process 1 was started with another config than process 0" in message
     assert not (tmp_path / "new").exists()
+
+
+def test_processes_that_read_different_data_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(processes, "_gather", lambda array: np.stack([array, array]))
+    processes.check_same_data("abc")
+    other = np.frombuffer(hashlib.sha256(b"def").digest(), np.uint8)
+    monkeypatch.setattr(processes, "_gather", lambda array: np.stack([array, other]))
+    processes.check_same_data("def")
+    with pytest.raises(ValueError, match="process 1 reads other data than process 0: the data set"):
+        processes.check_same_data("abc")
 
 
 def test_a_process_that_hangs_at_its_exit_is_ended_and_says_where():
