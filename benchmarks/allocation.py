@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 
 from benchmarks.side_by_side import Measured, measure, ratio
-from hpunet_jax.evaluation.text_table import markdown
+from hpunet_jax.text_table import markdown
 
 HEAD = ("freed memory is", "the step is", "median ms", "over the last", "page faults", "waits")
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from hpunet_jax.evaluation.text_table import markdown
+from hpunet_jax.text_table import markdown
 
 _SETTINGS = """
 from hpunet_jax.memory import keep_freed_memory

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.side_by_side import Measured, measure, ratio
-from hpunet_jax.evaluation.text_table import markdown
+from hpunet_jax.text_table import markdown
 
 
 class Row(NamedTuple):

@@ -33,9 +33,9 @@ from tqdm import tqdm
 from benchmarks.input_pipeline import SOURCES, build, where
 from hpunet_jax.data import pipeline
 from hpunet_jax.data.tensorflow import tfds
-from hpunet_jax.evaluation.text_table import markdown
 from hpunet_jax.files import write_aside
 from hpunet_jax.memory import keep_freed_memory, peak_memory
+from hpunet_jax.text_table import markdown
 from hpunet_jax.training import mesh as meshes
 from hpunet_jax.training.setup import set_up
 from hpunet_jax.xla_flags import set_xla_flags

@@ -34,9 +34,9 @@ from hpunet_jax.data.lidc.index import index_files
 from hpunet_jax.data.lidc.lesions import marked_crops
 from hpunet_jax.data.lidc.prepare import WINDOW
 from hpunet_jax.data.lidc.xml import read_markup
-from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.files import write_aside
 from hpunet_jax.tasks.crop import centre_crop
+from hpunet_jax.text_table import aligned
 
 _OUTSIDE = 10  # pixels; fewer are a radiologist's line width
 

@@ -31,8 +31,8 @@ from tqdm import tqdm
 
 import hpunet_jax
 from hpunet_jax.data import pipeline
-from hpunet_jax.evaluation.text_table import markdown
 from hpunet_jax.files import write_aside
+from hpunet_jax.text_table import markdown
 from hpunet_jax.training.setup import build_draw_batch
 
 _NEAR = 2  # pixels from the outline

@@ -29,8 +29,8 @@ from hpunet_jax.data.lidc.prepare import WINDOW
 from hpunet_jax.data.lidc.readings import read_scans
 from hpunet_jax.data.phantoms.lidc_examples import lesion_examples, phantom_arrays
 from hpunet_jax.data.phantoms.simulated_ct import signed_distance
-from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.figures import save_figure
+from hpunet_jax.text_table import aligned
 
 _WINDOW = 24  # pixels
 _LUNG, _SOFT = (-950.0, -700.0), (0.0, 150.0)  # Hounsfield units of means of windows

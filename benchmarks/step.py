@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from benchmarks.side_by_side import Measured, measure, ratio
-from hpunet_jax.evaluation.text_table import markdown
+from hpunet_jax.text_table import markdown
 
 # Of the port, the arguments of its HPUNet that make it the config's network.
 CONFIGS = {

@@ -21,8 +21,8 @@ import skimage.transform
 import hpunet_jax
 from benchmarks.real_slices import real_crops, whole_slices
 from hpunet_jax.data import pipeline
-from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.tasks.crop import centre_crop
+from hpunet_jax.text_table import aligned
 
 _PHOTOGRAPHS = ("astronaut", "brick", "camera", "cat", "coffee", "coins", "grass", "gravel", "moon")
 _CROPS = 16  # of each photograph

@@ -27,6 +27,7 @@ from experiments import process_flags, program, restart
 from experiments.run_config import with_config_of_run
 from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, parent_config, value_of
+from hpunet_jax.evaluation.protocols import check_annotations
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
 from hpunet_jax.training import train
 from hpunet_jax.training.metrics_log import FILE_NAME
@@ -63,6 +64,7 @@ def main(_) -> None:
         say_what_differs(config)
     workdir = place(_WORKDIR.value, "--workdir")
     builder = pipeline.open_data_set(config)
+    check_scorable(config, builder)
 
     def batches_from(start_step):
         return pipeline.train_batches(
@@ -105,6 +107,21 @@ def main(_) -> None:
     figure = curves_figure([read_metrics(workdir / FILE_NAME)], kappa=kappa)
     save_figure(figure, workdir / "curves.png")
     print(f"curves: {workdir / 'curves.png'}")
+
+
+def check_scorable(config: ml_collections.ConfigDict, builder) -> None:
+    """Raises a `ValueError` if the data set has not what the config evaluates."""
+    from hpunet_jax.data import pipeline
+
+    if config.data.get("extrapolation") is not None:  # which nothing scores
+        return
+    check_annotations(config, builder.info.features)
+    try:
+        pipeline.num_examples(builder, config.evaluation.split)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Set --config.evaluation.split to the one that is to be scored."
+        ) from error
 
 
 def say(text: str) -> None:

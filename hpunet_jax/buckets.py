@@ -146,12 +146,6 @@ def create(path: AnyPath, data: bytes) -> bool:
     return True
 
 
-def write_bytes(path: AnyPath, data: bytes) -> None:
-    """Writes an object, in place of what was there."""
-    with _asking(path, "written"):
-        _client(path).pipe_file(str(path), data)
-
-
 def remove(path: AnyPath) -> None:
     """Removes an object, if there is one."""
     with _asking(path, "written"), contextlib.suppress(FileNotFoundError):

@@ -81,7 +81,7 @@ def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
     assert (first, rest) == ("train", [workdir, "--config.training.steps=3"])
     assert config.startswith("--config=")
     assert config.endswith(f"run_config.py:{tmp_path}")
-    with pytest.raises(SystemExit, match="elsewhere holds no checkpoint .*: give the --config"):
+    with pytest.raises(SystemExit, match=r"elsewhere holds no checkpoint .*: give the --config"):
         with_config_of_run(["train", "--workdir=elsewhere", "--config.training.steps=3"])
     with pytest.raises(SystemExit, match="has the scheme"):
         with_config_of_run(["train", "--workdir=az://container/run"])

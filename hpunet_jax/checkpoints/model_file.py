@@ -20,7 +20,6 @@ from hpunet_jax.checkpoints.storage import CheckpointError
 from hpunet_jax.config import to_json
 from hpunet_jax.files import is_file, read_bytes, write_aside
 
-SUFFIX = ".npz"
 _CONFIG = "config"
 _CALIBRATION = "calibration/"  # no module of a network has this name
 

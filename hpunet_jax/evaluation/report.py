@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpunet_jax.evaluation.text_table import aligned, markdown
+from hpunet_jax.text_table import aligned, markdown
 
 ROWS = {
     "model": "the model's samples",

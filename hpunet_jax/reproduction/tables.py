@@ -10,9 +10,9 @@ from typing import Any
 from hpunet_jax.config import NO_SCORES, differences
 from hpunet_jax.evaluation.results import why_not_comparable
 from hpunet_jax.evaluation.scores import summarize
-from hpunet_jax.evaluation.text_table import aligned, markdown
 from hpunet_jax.reproduction.paper_tables import Column, Row, Table
 from hpunet_jax.reproduction.runs import Run
+from hpunet_jax.text_table import aligned, markdown
 
 DATA = {
     "lidc_phantom": "real outlines on SIMULATED CT",

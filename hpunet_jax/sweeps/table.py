@@ -19,9 +19,9 @@ from hpunet_jax.config import PLACES, differences, value_of
 from hpunet_jax.evaluation.report import metric_label
 from hpunet_jax.evaluation.results import is_of, result_name, why_not_comparable
 from hpunet_jax.evaluation.scores import Scores
-from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.figures import read_metrics
 from hpunet_jax.reproduction import runs
+from hpunet_jax.text_table import aligned
 
 CURVES = "metrics.csv"
 _TRAIN = "train/"

@@ -11,10 +11,10 @@ import numpy as np
 from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints, read_tf1
 from hpunet_jax.config import value_of
-from hpunet_jax.evaluation.text_table import aligned
 from hpunet_jax.files import is_folder
 from hpunet_jax.inference.loading import load, load_tf1
 from hpunet_jax.objectives import GecoParams, lagrange_multiplier
+from hpunet_jax.text_table import aligned
 from hpunet_jax.training.setup import Setup
 from hpunet_jax.training.state import TrainState
 

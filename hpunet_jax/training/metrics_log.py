@@ -216,7 +216,7 @@ def _is_row(line: str, num_columns: int) -> bool:
 
 
 def _keep_events_until(folder: pathlib.Path, step: int) -> None:
-    """Drops the events beyond a step from the event files; an unreadable end is dropped, too."""
+    """Drops the events beyond a step from the event files; what is damaged stays as it is."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
         records, dropped = [], False
         try:

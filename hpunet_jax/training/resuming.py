@@ -37,6 +37,13 @@ def resume(
             "Use another --workdir, with --init_from to start from these weights, or the config "
             "of that run."
         )
+    changed = differences(made_by, config, NO_RESULTS)
+    if step >= config.training.steps and changed:
+        raise CheckpointError(
+            f"{checkpoints.folder} holds a run of step {step:,}, after which nothing is left to "
+            f"train, so that it keeps its config, but {shown_differences(changed)}. Give the "
+            "config of that run, or none, or use another --workdir."
+        )
     if problem := changed_past(made_by, config, step):
         raise CheckpointError(f"{checkpoints.folder} holds a run of step {step:,}: {problem}")
     made_of = checkpoints.data_digest(step)
@@ -45,13 +52,6 @@ def resume(
             f"{checkpoints.folder} holds a run of other data: the data set {config.data.name!r} "
             f"has changed since (its digest was {made_of} and is {data_digest} now). Restore the "
             "data, or use another --workdir, with --init_from to start from these weights."
-        )
-    changed = differences(made_by, config, NO_RESULTS)
-    if step >= config.training.steps and changed:
-        raise CheckpointError(
-            f"{checkpoints.folder} holds a run of step {step:,}, after which nothing is left to "
-            f"train, so that it keeps its config, but {shown_differences(changed)}. Give the "
-            "config of that run, or none, or use another --workdir."
         )
     logging.info("Resuming from step %d of %s", step, checkpoints.folder)
     rest = checkpoints.training(_without_network(state), step)

@@ -11,8 +11,8 @@ import pytest
 from configs import demo_neurites, lidc_hpunet, lidc_spunet, own_data
 from hpunet_jax.augmentation import Extrapolation
 from hpunet_jax.config import check_config, check_overrides, fields_reference, schema, value_of
-from hpunet_jax.evaluation.cityscapes import MIN_REGION_HALF
 from hpunet_jax.evaluation.protocols import PROTOCOLS
+from hpunet_jax.evaluation.truths import MIN_REGION_HALF
 from hpunet_jax.inference.segment import SegmentOptions
 
 NAMES = sorted(
@@ -260,7 +260,7 @@ def test_overrides_are_of_fields_that_are_there_and_in_one_piece():
 
 
 def test_choices_are_those_that_the_library_knows():
-    assert schema()["evaluation.protocol"].choices == PROTOCOLS
+    assert schema()["evaluation.protocol"].choices == tuple(PROTOCOLS)
     assert value_of(lidc_hpunet.get_config(), "evaluation.min_region") == MIN_REGION_HALF
     options = {"hamming_threshold": "threshold", "erosion": "erosion"}
     for name, option in {**options, "neighbourhood": "neighbourhood"}.items():

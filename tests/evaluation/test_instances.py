@@ -6,9 +6,10 @@ import ml_collections
 import numpy as np
 import pytest
 
-from hpunet_jax.evaluation import cityscapes, protocols, snemi3d
+from hpunet_jax.evaluation import instances, protocols
 from hpunet_jax.evaluation.instance_rows import paint
 from hpunet_jax.evaluation.scores import load_scores
+from hpunet_jax.evaluation.truths import truth_of_cars, truth_of_instances
 from hpunet_jax.inference import Model
 from hpunet_jax.inference.segment import SegmentOptions
 from hpunet_jax.metrics.average_precision import average_precision
@@ -69,15 +70,17 @@ def streets(count=5):
 
 def score_neurites(examples, model=None, size=2, options=OPTIONS, **changes):
     arguments = {"crop": CROP, "num_ids": NUM_IDS, **changes}
-    return snemi3d.evaluate(
-        model or Colouring(), batches_of(size, **examples), options, **arguments
+    batches = batches_of(size, **examples)
+    return instances.evaluate(
+        model or Colouring(), batches, truth_of_instances, options, **arguments
     )
 
 
 def score_streets(examples, model=None, size=2, options=OPTIONS, **changes):
     arguments = {"crop": CROP, "num_ids": NUM_IDS, "min_region": 25, **changes}
     model = model or Colouring(first=13, num_classes=NUM_IDS + 18)
-    return cityscapes.evaluate(model, batches_of(size, **examples), options, **arguments)
+    batches = batches_of(size, **examples)
+    return instances.evaluate(model, batches, truth_of_cars, options, **arguments)
 
 
 def test_every_row_has_a_score_for_each_image():
@@ -101,7 +104,8 @@ def test_whole_images_of_several_sizes_are_scored_one_by_one():
     smaller = {name: maps[:1, :17, :9] for name, maps in examples.items()}
     batches = [{n: maps[i : i + 1] for n, maps in examples.items()} for i in range(3)]
     arguments = {"crop": None, "num_ids": NUM_IDS, "tile": (64, 64)}
-    scores = snemi3d.evaluate(Colouring(), [*batches, smaller], OPTIONS, **arguments)
+    batches = [*batches, smaller]
+    scores = instances.evaluate(Colouring(), batches, truth_of_instances, OPTIONS, **arguments)
     assert scores.num_images == 4
     assert scores.settings["tile"] == [64, 64]
     errors = scores.rows["model"]["rand_error"]
@@ -310,6 +314,10 @@ def config_of(protocol=None, num_ids=NUM_IDS, **evaluation):
     return ml_collections.ConfigDict(sections)
 
 
+def evaluate_as(protocol, examples):
+    return protocols.evaluate(Colouring(), config_of(protocol), [examples], None)
+
+
 def no_training():
     raise AssertionError("training examples are for LIDC only")
 
@@ -357,15 +365,19 @@ def test_a_config_without_a_protocol_is_of_several_graders():
         (lambda: score_neurites({"image": []}), "the split is empty"),
         (lambda: score_neurites(neurites(), num_ids=None), "does not tell instances apart"),
         (lambda: score_neurites(neurites(), crop=(40, 40)), "smaller than the crop"),
-        (lambda: score_streets(neurites()), "num_classes is 21, but data.num_ids=3 makes 4"),
         (
-            lambda: score_neurites(streets(), Colouring(13, NUM_IDS + 18)),
-            "this protocol scores `instances`, which the data set has not",
+            lambda: score_neurites(neurites(), Colouring(num_classes=21)),
+            "num_classes is 21, but data.num_ids=3 makes 4",
         ),
         (
-            lambda: score_streets(neurites(), Colouring()),
-            "'cityscapes' scores `semantic` and `cars`, which this data set has not",
+            lambda: evaluate_as("snemi3d", streets()),
+            "'snemi3d', which scores `instances`, but .* cars, image, semantic: .* 'cityscapes'",
         ),
+        (
+            lambda: evaluate_as("cityscapes", neurites()),
+            "'cityscapes', which scores `semantic`, .* set it to 'instances' or 'snemi3d'",
+        ),
+        (lambda: evaluate_as("graders", {"image": [0]}), "scores `masks`, .* no protocol fits it"),
     ],
 )
 def test_examples_that_do_not_fit_are_named(score, sentence):
