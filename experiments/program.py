@@ -127,7 +127,7 @@ def config_of(arguments: Sequence[str]) -> ml_collections.ConfigDict:
     try:
         values(overrides)
     except flags.Error as error:
-        raise ValueError(_named_field(str(error), config)) from error
+        raise ValueError(_in_our_words(str(error), config)) from error
     check_config(values["config"].value)
     return values["config"].value
 
@@ -142,10 +142,8 @@ def parse(arguments: Sequence[str]) -> list[str]:
         if config is not None:
             check_config(flags.FLAGS["config"].value)
         return rest
-    except flags.IllegalFlagValueError as error:
-        sys.exit(f"error: {_named_field(str(error), config)}")
     except (flags.Error, *BAD_INPUT) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_in_our_words(str(error), config)}")
 
 
 def _config_file(arguments: Sequence[str]) -> ml_collections.ConfigDict | None:
@@ -164,8 +162,12 @@ def _config_file(arguments: Sequence[str]) -> ml_collections.ConfigDict | None:
     return config
 
 
-def _named_field(message: str, config: ml_collections.ConfigDict | None) -> str:
-    """absl's message about a value of the wrong type, in the words of the config's schema."""
+def _in_our_words(message: str, config: ml_collections.ConfigDict | None) -> str:
+    """absl's messages about missing flags, and about values of the wrong type by the schema."""
+    missing = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.")
+    if all(missing.fullmatch(line) for line in message.splitlines()):
+        names = " and ".join(f"--{name}" for name in missing.findall(message))
+        return f"{names} must be given; --help says what it is for."
     match = re.match(r"flag --config\.([^=]+)=(.*?): ", message, re.DOTALL)
     if match is None or config is None:
         return message

@@ -20,6 +20,10 @@ def config_file(value: str) -> str:
     Raises:
       ValueError: for a name that no shipped config has; it names the nearest.
     """
+    if not value:
+        raise ValueError(
+            "--config is empty: give the name of a shipped config, such as demo, or a config file."
+        )
     path, colon, argument = value.partition(":")
     if pathlib.Path(path).is_file():
         return value

@@ -88,6 +88,8 @@ class Field:
     def expected(self) -> str:
         """What a value must be, as a phrase: 'an integer from 1 to 12'."""
         one, several = ("an odd integer", "odd integers") if self.odd else _NOUNS[self.type]
+        if self.type is str and self.default != "":
+            one = "text that is not empty"
         limits = self._limits()
         if self.length is None:
             text = self._one_of() if self.choices else one + limits

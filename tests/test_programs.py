@@ -98,6 +98,19 @@ def test_a_run_goes_on_with_its_own_config_unless_another_is_given(tmp_path):
     assert "run_config" not in message
 
 
+def test_flags_that_are_missing_or_empty_are_asked_for():
+    message = "\n".join(
+        f"flag --{name}=None: Flag --{name} must have a value other than None."
+        for name in ("config", "workdir")
+    )
+    assert program._in_our_words(message, None).startswith("--config and --workdir must be given;")
+    assert program._in_our_words("another message", None) == "another message"
+    with pytest.raises(ValueError, match="--config is empty: give the name"):
+        program.config_of(["--config="])
+    with pytest.raises(ValueError, match=r"data.dir must be text that is not empty, not ''"):
+        program.config_of(["--config=demo", "--config.data.dir="])
+
+
 def test_a_device_without_enough_memory_is_answered_with_what_to_do():
     sentence = out_of_memory(
         RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nx")

@@ -95,6 +95,8 @@ def finished(
     if not files.exists(record):
         return None
     found = read_record(record)
+    if isinstance(before := found.get("settings"), dict):
+        found["settings"] = {**_of_earlier_versions(found, settings), **before}
     if found.get("settings") == dict(settings):
         there = files.names_in(record.parent)
         return found if set(found.get("files", ())) <= set(there) else None
@@ -241,6 +243,15 @@ def read_record(path: AnyPath) -> dict[str, Any]:
     except (ValueError, OSError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _of_earlier_versions(found: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that records of earlier versions lack, where it is known what they were."""
+    known: dict[str, Any] = {"scale": 1.0}
+    suffix = settings.get("format")
+    if suffix and any(str(name).endswith(suffix) for name in found.get("files", ())):
+        known["format"] = suffix
+    return {name: value for name, value in known.items() if name in settings}
 
 
 def _difference(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class Preemption:
         """What to do about a SIGTERM at once, whatever the main thread is in."""
         if not self._trained:
             print(
-                "\nstopped by SIGTERM before the first step: nothing has been trained; the same "
+                "\nstopped by SIGTERM before a step was done: nothing is lost, and the same "
                 "command starts again",
                 file=sys.stderr,
                 flush=True,

@@ -314,10 +314,6 @@ def config_of(protocol=None, num_ids=NUM_IDS, **evaluation):
     return ml_collections.ConfigDict(sections)
 
 
-def evaluate_as(protocol, examples):
-    return protocols.evaluate(Colouring(), config_of(protocol), [examples], None)
-
-
 def no_training():
     raise AssertionError("training examples are for LIDC only")
 
@@ -370,14 +366,17 @@ def test_a_config_without_a_protocol_is_of_several_graders():
             "num_classes is 21, but data.num_ids=3 makes 4",
         ),
         (
-            lambda: evaluate_as("snemi3d", streets()),
+            lambda: protocols.check_annotations(config_of("snemi3d"), streets()),
             "'snemi3d', which scores `instances`, but .* cars, image, semantic: .* 'cityscapes'",
         ),
         (
-            lambda: evaluate_as("cityscapes", neurites()),
+            lambda: protocols.check_annotations(config_of("cityscapes"), neurites()),
             "'cityscapes', which scores `semantic`, .* set it to 'instances' or 'snemi3d'",
         ),
-        (lambda: evaluate_as("graders", {"image": [0]}), "scores `masks`, .* no protocol fits it"),
+        (
+            lambda: protocols.check_annotations(config_of(), ["image"]),
+            "scores `masks`, .* no protocol fits it",
+        ),
     ],
 )
 def test_examples_that_do_not_fit_are_named(score, sentence):

@@ -129,3 +129,18 @@ def test_a_slice_that_was_cut_short_is_computed_again(tmp_path):
     (tmp_path / "parts/000003.npz").write_bytes(damaged)
     with outputs.unfinished(tmp_path / "parts", {}) as parts:
         assert parts.missing(5) == [1, 2, 3, 4]
+
+
+def test_results_of_earlier_versions_have_the_defaults_of_their_time(tmp_path):
+    settings = {"program": "sample", "weights": "abc", "scale": 1.0, "format": ".nii.gz"}
+    record, file = tmp_path / "sample.json", tmp_path / "sample_00.nii.gz"
+    file.write_bytes(b"")
+    earlier = {"program": "sample", "weights": "abc"}
+    outputs.finish(record, earlier, "image.nii.gz", [file])
+    assert outputs.finished(record, settings)["files"] == [file.name]
+    with pytest.raises(ValueError, match=r"scale 1.0, not 2.0"):
+        outputs.finished(record, {**settings, "scale": 2.0})
+    with pytest.raises(ValueError, match=r"format None, not .png"):
+        outputs.finished(record, {**settings, "format": ".png"})
+    with pytest.raises(ValueError, match="dicom None, not def"):  # whose it was is not known
+        outputs.finished(record, {**settings, "dicom": "def"})

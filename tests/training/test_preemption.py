@@ -33,7 +33,7 @@ def test_a_process_that_has_trained_nothing_ends_at_once_whatever_it_is_in():
     assert time.monotonic() - before < 5
     assert process.returncode == NOTHING_TRAINED
     assert message.strip() == (
-        "stopped by SIGTERM before the first step: nothing has been trained; the same command "
+        "stopped by SIGTERM before a step was done: nothing is lost, and the same command "
         "starts again"
     )
 
