@@ -104,7 +104,7 @@ def evaluate_model(
       other_data: what `data_flags.choose_data` gives.
     """
     from hpunet_jax.data import pipeline
-    from hpunet_jax.data.fingerprint import fingerprint
+    from hpunet_jax.data.fingerprint import data_set_name, fingerprint
 
     config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
     builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
@@ -114,7 +114,7 @@ def evaluate_model(
         config,
         weights=model.digest(),
         step=step,
-        data=builder.info.full_name,
+        data=data_set_name(builder),
         data_digest=fingerprint(builder),
         split=split,
         limit=_LIMIT.value,

@@ -67,6 +67,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
             print(f"error: unknown argument {argv[1]!r}; flags look like --name=value.")
             sys.exit(1)
         try:
+            check_not_empty(flags.FLAGS)
             check_addresses(flags.FLAGS.flag_values_dict())
             use_cache(_COMPILATION_CACHE.value)
             main(argv)
@@ -198,6 +199,14 @@ def warn(sentence: str | None) -> None:
     """Prints a warning, if there is one, without tearing a progress bar."""
     if sentence:
         tqdm.write(f"warning: {sentence}")
+
+
+def check_not_empty(values: flags.FlagValues) -> None:
+    """Raises a `ValueError` if a text is given as nothing, as by --workdir=$UNSET in a shell."""
+    for name in values:
+        flag = values[name]
+        if flag.present and flag.value == "" and not name.startswith("config."):
+            raise ValueError(f"--{name} is empty: give its value, or leave the flag out.")
 
 
 def check_addresses(values: Mapping[str, Any]) -> None:

@@ -45,6 +45,8 @@ flags.mark_flags_as_required(["name", "workdir"])
 
 def main(_) -> None:
     workdir = place(_WORKDIR.value, "--workdir")
+    if not _NAME.value:
+        raise ValueError(f"--name is empty: give some of {', '.join(TABLES)}.")
     if unknown := [name for name in _NAME.value if name not in TABLES]:
         raise ValueError(f"--name={unknown[0]} is no table: give some of {', '.join(TABLES)}.")
     tables = {name: TABLES[name] for name in _NAME.value}

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags
 
 from configs import demo
 from experiments import program
@@ -105,6 +106,14 @@ def test_flags_that_are_missing_or_empty_are_asked_for():
     )
     assert program._in_our_words(message, None).startswith("--config and --workdir must be given;")
     assert program._in_our_words("another message", None) == "another message"
+    values = flags.FlagValues()
+    for name in ("workdir", "out"):
+        flags.DEFINE_string(name, "", "A folder.", flag_values=values)
+    values(["train", "--out=here"])
+    program.check_not_empty(values)
+    values(["train", "--workdir=", "--out=here"])
+    with pytest.raises(ValueError, match="--workdir is empty"):
+        program.check_not_empty(values)
     with pytest.raises(ValueError, match="--config is empty: give the name"):
         program.config_of(["--config="])
     with pytest.raises(ValueError, match=r"data.dir must be text that is not empty, not ''"):

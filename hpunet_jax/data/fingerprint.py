@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpunet_jax.data.own.builder import OwnData
 from hpunet_jax.data.reading import check_count, encoded_dataset, numpy_batches
 from hpunet_jax.data.tensorflow import tfds
 
@@ -13,9 +14,9 @@ from hpunet_jax.data.tensorflow import tfds
 def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
     """A name for the content of a data set, of 16 hexadecimal digits.
 
-    It follows from the data set's full name (with its version and config) and the stored examples
-    of all splits, in their order; not from where the data set lies, nor from the bytes of its
-    files, which differ between two builds of the same examples.
+    It follows from the data set's `data_set_name` and the stored examples of all splits, in their
+    order; not from where the data set lies, nor from the bytes of its files, which differ between
+    two builds of the same examples.
 
     Args:
       builder: a prepared builder.
@@ -28,7 +29,7 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
       ValueError: if the data set is damaged.
     """
     folder = pathlib.Path(builder.data_dir)
-    hashed = hashlib.sha256(builder.info.full_name.encode())
+    hashed = hashlib.sha256(data_set_name(builder).encode())
     for split, info in sorted(builder.info.splits.items()):
         for name in sorted(info.filenames):
             if not (folder / name).is_file():
@@ -44,6 +45,16 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
             found += 1
         check_count(builder, split, found, info.num_examples)
     return hashed.hexdigest()[:16]
+
+
+def data_set_name(builder: tfds.core.DatasetBuilder) -> str:
+    """What results call a data set: its name, variant and version, as "lidc_v1/any_count/1.0.0".
+
+    Own data has no variants: its builds are named after the times of the user's files, which are
+    others in a copy of the same files.
+    """
+    info = builder.info
+    return f"{info.name}/{info.version}" if info.name == OwnData.name else info.full_name
 
 
 def _stored(value: Any) -> bytes:

@@ -50,13 +50,13 @@ def batches_from(step: int, kill: str):
 def stand_in(kill: str) -> None:
     """Puts these examples in the place of the data sets."""
     pipeline = mock.MagicMock()  # what else the programs ask of it does not matter here
-    pipeline.open_data_set.return_value.info.full_name = "noise/1.0.0"
     pipeline.open_data_set.return_value.info.features = EXAMPLES
     pipeline.train_batches = lambda *_, start_step, **__: batches_from(start_step, kill)
     pipeline.num_examples = lambda *_: 4
     pipeline.eval_batches = lambda *_, **__: iter([EXAMPLES])
     fingerprint = mock.MagicMock()
     fingerprint.fingerprint.return_value = "noise"
+    fingerprint.data_set_name.return_value = "noise/1.0.0"
     sys.modules["hpunet_jax.data.pipeline"] = pipeline
     sys.modules["hpunet_jax.data.fingerprint"] = fingerprint
 
