@@ -45,10 +45,14 @@ class Task(NamedTuple):
 
 
 def check_same_configs(tasks: Sequence[Task], workdir: AnyPath) -> None:
-    """Raises a `ValueError` if a run that is there has another config than its task asks for."""
+    """Raises a `ValueError` if a run that is there has another config than its task asks for.
+
+    So it does if a task's config would be refused.
+    """
     for task in tasks:
+        config = program.config_of(task.training)
         if is_folder(workdir / task.name):
-            runs.check_made_by(workdir / task.name, program.config_of(task.training))
+            runs.check_made_by(workdir / task.name, config)
 
 
 def make(tasks: Sequence[Task], workdir: AnyPath, at_once: int = 1) -> tuple[list[str], list[str]]:

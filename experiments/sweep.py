@@ -70,9 +70,11 @@ def main(_) -> None:
     if unknown := [name for name in _ONLY.value if name not in points]:
         raise ValueError(f"--only={unknown[0]} is no run of this sweep: {', '.join(points)}.")
     tasks = tasks_of(file, chosen)
-    making.check_same_configs(tasks_of(file, points), workdir)
+    everything = tasks_of(file, points)
+    making.check_same_configs(everything, workdir)
     failed, elsewhere = launch(tasks, workdir) if _RUN.value else ([], [])
     if _LAUNCHER.value == "local" or not _RUN.value:
+        making.check_same_configs(everything, workdir)  # others may have made some meanwhile
         write_table(workdir, list(points))
     making.report(failed, elsewhere)
 

@@ -52,14 +52,23 @@ def main(_) -> None:
     tables = {name: TABLES[name] for name in _NAME.value}
     jobs = runs.jobs_of(list(tables.values()), _SEEDS.value, _ONLY.value)
     tasks = tasks_of(jobs)
-    if _TRAIN.value or flags.FLAGS["scale"].present or _OVERRIDE.value:
-        configs = dict.fromkeys(row.config for table in tables.values() for row in table.rows)
-        there = [job for config in configs for job in runs.trained(workdir, config)]
-        making.check_same_configs(tasks_of(there), workdir)
+    check_same_configs(jobs, list(tables.values()), workdir)
     failed, elsewhere = making.make(tasks, workdir) if _TRAIN.value else ([], [])
+    check_same_configs(jobs, list(tables.values()), workdir)  # others may have made some
     for name, table in tables.items():
         write_table(name, table, workdir)
     making.report(failed, elsewhere)
+
+
+def check_same_configs(jobs: Sequence[runs.Job], tables: Sequence[Table], workdir: AnyPath) -> None:
+    """Raises a `ValueError` if a run that is there is not of the configs that are asked for.
+
+    Those of the tables that are not to be made are merged, too. --notrain alone asks for no config.
+    """
+    if _TRAIN.value or flags.FLAGS["scale"].present or _OVERRIDE.value:
+        configs = dict.fromkeys(row.config for table in tables for row in table.rows)
+        there = [job for config in configs for job in runs.trained(workdir, config)]
+        making.check_same_configs(tasks_of([*dict.fromkeys([*jobs, *there])]), workdir)
 
 
 def tasks_of(jobs: Sequence[runs.Job]) -> list[making.Task]:
@@ -82,7 +91,7 @@ def tasks_of(jobs: Sequence[runs.Job]) -> list[making.Task]:
 
 def write_table(name: str, table: Table, workdir: AnyPath) -> None:
     """Merges the finished runs of a table, writes it and prints it."""
-    read = {row.config: read_runs(workdir, row.config) for row in table.rows}
+    read = {row.config: runs.finished(workdir, row.config, _LIMIT.value) for row in table.rows}
     result = merge(table, read, _BOOTSTRAPS.value)
     for suffix, text in (
         (".txt", text_table(result)),
@@ -92,15 +101,6 @@ def write_table(name: str, table: Table, workdir: AnyPath) -> None:
         with write_aside(workdir / (name + suffix)) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
     print(f"\n{text_table(result)}\n\ntable: {workdir / name}.txt, .md and .json")
-
-
-def read_runs(workdir: AnyPath, config: str) -> list[runs.Run]:
-    """Reads the finished runs of a config."""
-    found = []
-    for job in runs.trained(workdir, config):
-        if (run := runs.evaluated(workdir / job.name, _LIMIT.value)) is not None:
-            found.append(runs.Run(job.seed, *run))
-    return found
 
 
 if __name__ == "__main__":

@@ -187,3 +187,28 @@ def trained(workdir: str | os.PathLike[str], config: str) -> list[Job]:
         if name.startswith("seed") and is_folder(folder / name / CHECKPOINTS)
     ]
     return [Job(config, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]
+
+
+def finished(workdir: str | os.PathLike[str], config: str, limit: int | None = None) -> list[Run]:
+    """The runs of a config that are trained to their end and evaluated, by their seeds.
+
+    Args:
+      workdir: the folder of all runs.
+      config: the module in `configs`.
+      limit: how many images were to be evaluated; None: all.
+
+    Raises:
+      ValueError: as `evaluated`, or if a folder holds the run of another seed, such as a copy.
+    """
+    found = []
+    for job in trained(workdir, config):
+        folder = place(workdir, "the folder of all runs") / job.name
+        if (run := evaluated(folder, limit)) is None:
+            continue
+        if (seed := run[0].training.seed) != job.seed:
+            raise ValueError(
+                f"{folder} holds a run of training.seed={seed}, not of the seed in its name: move "
+                f"it to seed{seed}, or away if that is there already."
+            )
+        found.append(Run(job.seed, *run))
+    return found

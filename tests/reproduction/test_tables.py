@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,7 @@ from hpunet_jax.reproduction.runs import (
     check_made_by,
     config_file,
     evaluated,
+    finished,
     jobs_of,
     trained,
 )
@@ -263,6 +265,12 @@ def test_a_run_is_finished_with_the_scores_of_its_last_step_on_its_split(tmp_pat
     del younger["training"]["ema_decay"]  # written before there was this field
     dataclasses.replace(scores, settings={**scores.settings, "config": younger}).save(path)
     assert evaluated(folder) is not None
+
+    assert [run.seed for run in finished(tmp_path, "lidc_hpunet")] == [0]
+    copy = shutil.copytree(folder, folder.with_name("seed1"))
+    with pytest.raises(ValueError, match=r"seed1 holds a run of training.seed=0, not of the seed"):
+        finished(tmp_path, "lidc_hpunet")
+    shutil.rmtree(copy)
 
     check_made_by(folder.with_name("seed1"), tiny_config)
     asked = tiny_config.copy_and_resolve_references().unlock()
