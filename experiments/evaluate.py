@@ -211,7 +211,7 @@ def results_folder() -> AnyPath:
             f"--out={_OUT.value} has the model's own name, under which the model would not be "
             "found any more: give another folder."
         )
-    return folder
+    return program.folder(_OUT.value, "--out") if _OUT.value else folder
 
 
 def check_writable(folder: AnyPath) -> None:

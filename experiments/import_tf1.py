@@ -14,7 +14,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import program
-from hpunet_jax.buckets import place
 from hpunet_jax.checkpoints import Checkpoints, params_from_tf1, read_tf1
 from hpunet_jax.config import check_config
 from hpunet_jax.folders import check_local
@@ -32,7 +31,7 @@ flags.mark_flags_as_required(["checkpoint", "workdir"])
 
 
 def main(_) -> None:
-    workdir = place(_WORKDIR.value, "--workdir")
+    workdir = program.folder(_WORKDIR.value, "--workdir")
     checkpoint = read_tf1(check_local(_CHECKPOINT.value, "--checkpoint"))
     config = _CONFIG.value.copy_and_resolve_references().unlock()
     config.model = ml_collections.ConfigDict(checkpoint.model)

@@ -18,9 +18,10 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from experiments import shipped
-from hpunet_jax.buckets import place
+from hpunet_jax.buckets import AnyPath, place
 from hpunet_jax.compilation.cache import use_cache
 from hpunet_jax.config import check_config, check_overrides, flatten, load_config, schema
+from hpunet_jax.files import is_file
 from hpunet_jax.folders import check_local
 from hpunet_jax.memory import keep_freed_memory, out_of_memory
 from hpunet_jax.xla_flags import set_xla_flags
@@ -74,7 +75,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None =
         except BAD_INPUT as error:
             if _TRACEBACK.value:
                 raise
-            print(f"\nerror: {error}", file=sys.stderr)
+            print(f"\nerror: {sentence_of(error)}", file=sys.stderr)
             sys.exit(1)
         except RuntimeError as error:  # JAX's are of this kind
             sentence = out_of_memory(error)
@@ -104,6 +105,21 @@ def heed_sigterm() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGALRM, stop)
+
+
+def sentence_of(error: Exception) -> str:
+    """What a person is told of bad input; the system's errors, without their numbers."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}."
+    return str(error)
+
+
+def folder(value: str, name: str) -> AnyPath:
+    """The folder that a flag names, which need not exist; raises a `ValueError` if it is a file."""
+    path = place(value, name)
+    if is_file(path):
+        raise ValueError(f"{name}={value} is a file: give a folder.")
+    return path
 
 
 def with_default_config(arguments: Sequence[str], name: str) -> list[str]:

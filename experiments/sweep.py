@@ -26,7 +26,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import making, program
-from hpunet_jax.buckets import AnyPath, place
+from hpunet_jax.buckets import AnyPath
 from hpunet_jax.config import differences, load_config, load_sweep
 from hpunet_jax.figures import save_figure
 from hpunet_jax.figures.sweep import sweep_figure
@@ -62,7 +62,7 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(_) -> None:
-    workdir = place(_WORKDIR.value, "--workdir")
+    workdir = program.folder(_WORKDIR.value, "--workdir")
     file = flags.FLAGS["config"].config_filename
     points = sweep_points(file)
     configs_of(_CONFIG.value, list(points.values()))  # all are checked before any is begun

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import making, program
-from hpunet_jax.buckets import AnyPath, place
+from hpunet_jax.buckets import AnyPath
 from hpunet_jax.files import write_aside
 from hpunet_jax.reproduction import runs
 from hpunet_jax.reproduction.paper_tables import TABLES, Table
@@ -44,7 +44,7 @@ flags.mark_flags_as_required(["name", "workdir"])
 
 
 def main(_) -> None:
-    workdir = place(_WORKDIR.value, "--workdir")
+    workdir = program.folder(_WORKDIR.value, "--workdir")
     if not _NAME.value:
         raise ValueError(f"--name is empty: give some of {', '.join(TABLES)}.")
     if unknown := [name for name in _NAME.value if name not in TABLES]:

@@ -25,7 +25,6 @@ from ml_collections import config_flags
 
 from experiments import process_flags, program, restart
 from experiments.run_config import with_config_of_run
-from hpunet_jax.buckets import place
 from hpunet_jax.config import check_config, parent_config, value_of
 from hpunet_jax.evaluation.protocols import check_annotations
 from hpunet_jax.figures import curves_figure, read_metrics, save_figure
@@ -62,7 +61,7 @@ def main(_) -> None:
         check_config(config)
     if not restart.has_happened():
         say_what_differs(config)
-    workdir = place(_WORKDIR.value, "--workdir")
+    workdir = program.folder(_WORKDIR.value, "--workdir")
     builder = pipeline.open_data_set(config)
     check_scorable(config, builder)
 

@@ -120,6 +120,18 @@ def test_flags_that_are_missing_or_empty_are_asked_for():
         program.config_of(["--config=demo", "--config.data.dir="])
 
 
+def test_what_is_no_folder_or_cannot_be_used_is_said_without_numbers(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert program.folder(str(tmp_path / "new"), "--workdir") == tmp_path / "new"
+    with pytest.raises(ValueError, match=r"--workdir=.*file is a file: give a folder"):
+        program.folder(str(file), "--workdir")
+    with pytest.raises(OSError, match="Errno") as caught:
+        (file / "below").mkdir()
+    assert program.sentence_of(caught.value) == f"{file / 'below'}: Not a directory."
+    assert program.sentence_of(ValueError("as it is")) == "as it is"
+
+
 def test_a_device_without_enough_memory_is_answered_with_what_to_do():
     sentence = out_of_memory(
         RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nx")
