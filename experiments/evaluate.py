@@ -109,7 +109,8 @@ def evaluate_model(
     config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
     builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
     split = _SPLIT.value or settings.split
-    num_images = pipeline.num_examples(builder, split)
+    if not (num_images := pipeline.num_examples(builder, split)):
+        raise ValueError(f"there are no images to evaluate: the split {split!r} is empty.")
     of_what = origin(
         config,
         weights=model.digest(),
