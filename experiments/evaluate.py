@@ -121,6 +121,8 @@ def evaluate_model(
         limit=_LIMIT.value,
         numbers=numbers,
     )
+    if step is not None and other_data is None:
+        warn_of_changed_data(step, of_what["data_digest"])
     ema = checkpoint_flags.WEIGHTS.value == "ema"
     name = result_name(
         split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema, data=other_data
@@ -160,6 +162,17 @@ def evaluate_model(
     if jax.process_index() == 0:
         scores.save(file)
     return scores, name
+
+
+def warn_of_changed_data(step: int, data_digest: str) -> None:
+    """Says so if the data set is not the one that the checkpoint of a run was trained on."""
+    with Checkpoints(place(_WORKDIR.value, "--workdir")) as checkpoints:
+        trained_on = checkpoints.data_digest(step)
+    if trained_on not in (None, data_digest) and jax.process_index() == 0:
+        program.warn(
+            "the data set has changed since the training: images that are scored may have been "
+            "trained on."
+        )
 
 
 def share(

@@ -28,6 +28,15 @@ METRICS_VERSION = 3
    graders is that of N samples drawn from both.
 """
 
+# Fields that decide which examples a data set holds.
+_BUILT_BY = tuple(
+    f"data.{name}"
+    for name in (
+        *("name", "size", "bits", "foreground"),
+        *("window", "percentiles", "spacing", "scale", "hdf5"),
+    )
+)
+
 # From which fields of a config a setting of scores follows, by their beginnings; if not named here,
 # from those of `_OF_PROTOCOL`.
 _FOLLOWS_FROM: Mapping[str, tuple[str, ...]] = {
@@ -35,8 +44,8 @@ _FOLLOWS_FROM: Mapping[str, tuple[str, ...]] = {
     "limit": (),
     "numbers_of_samples": (),
     "split": ("evaluation.split",),
-    "data": ("data.",),
-    "data_digest": ("data.",),
+    "data": _BUILT_BY,
+    "data_digest": _BUILT_BY,
 }
 _OF_PROTOCOL = ("data.", "evaluation.", "model.num_classes")
 

@@ -86,6 +86,8 @@ def test_runs_must_be_evaluated_alike_but_for_what_follows_from_the_swept_fields
         same_data = [result._replace(config=results[0].config) for result in results]
         with pytest.raises(ValueError, match=f"crop=256x256 and .* different {next(iter(change))}"):
             table({}, {}, change, results=same_data)
+        with pytest.raises(ValueError, match="evaluated with different"):
+            table({}, {}, change)  # data.crop and objective.kappa make no other data
     swept = configs_of(lidc_hpunet.get_config(), [{"evaluation.num_samples": n} for n in (16, 8)])
     of_samples = [Result(name, config, {"ged2": 0.1}, {}) for name, config in swept.items()]
     table({}, {"num_samples": 8}, results=of_samples)
