@@ -25,7 +25,8 @@ All local devices are used. Several processes that see the same work directory, 
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 from absl import flags
@@ -104,25 +105,13 @@ def evaluate_model(
       other_data: what `data_flags.choose_data` gives.
     """
     from hpunet_jax.data import pipeline
-    from hpunet_jax.data.fingerprint import data_set_name, fingerprint
 
     config, settings, numbers = model.config, model.config.evaluation, numbers_of_samples()
     builder = pipeline.open_data_set(config, data_flags.DATA_DIR.value)
     split = _SPLIT.value or settings.split
     if not (num_images := pipeline.num_examples(builder, split)):
         raise ValueError(f"there are no images to evaluate: the split {split!r} is empty.")
-    of_what = origin(
-        config,
-        weights=model.digest(),
-        step=step,
-        data=data_set_name(builder),
-        data_digest=fingerprint(builder),
-        split=split,
-        limit=_LIMIT.value,
-        numbers=numbers,
-    )
-    if step is not None and other_data is None:
-        warn_of_changed_data(step, of_what["data_digest"])
+    of_what = origin_of(model, step, builder, split, numbers, other_data)
     ema = checkpoint_flags.WEIGHTS.value == "ema"
     name = result_name(
         split, _LIMIT.value, step, of_what["weights"], numbers, ema=ema, data=other_data
@@ -164,15 +153,42 @@ def evaluate_model(
     return scores, name
 
 
-def warn_of_changed_data(step: int, data_digest: str) -> None:
-    """Says so if the data set is not the one that the checkpoint of a run was trained on."""
-    with Checkpoints(place(_WORKDIR.value, "--workdir")) as checkpoints:
-        trained_on = checkpoints.data_digest(step)
-    if trained_on not in (None, data_digest) and jax.process_index() == 0:
+def origin_of(
+    model: hpunet_jax.Model,
+    step: int | None,
+    builder: Any,
+    split: str,
+    numbers: Sequence[int],
+    other_data: str | None,
+) -> dict[str, Any]:
+    """What the scores are computed from; warns if the data have changed since the training."""
+    from hpunet_jax.data.fingerprint import data_set_name, fingerprint
+
+    digest, trained_on = fingerprint(builder), digest_of_training(step)
+    if other_data is None and trained_on not in (None, digest) and jax.process_index() == 0:
         program.warn(
             "the data set has changed since the training: images that are scored may have been "
             "trained on."
         )
+    return origin(
+        model.config,
+        weights=model.digest(),
+        step=step,
+        data=data_set_name(builder),
+        data_digest=digest,
+        split=split,
+        limit=_LIMIT.value,
+        numbers=numbers,
+        trained_on=trained_on,
+    )
+
+
+def digest_of_training(step: int | None) -> str | None:
+    """The digest of the data that made a checkpoint, if it is known."""
+    if step is None:
+        return None
+    with Checkpoints(place(_WORKDIR.value, "--workdir")) as checkpoints:
+        return checkpoints.data_digest(step)
 
 
 def share(

@@ -28,6 +28,8 @@ METRICS_VERSION = 3
    graders is that of N samples drawn from both.
 """
 
+_TRAINED_ON = "trained_on"  # left out where it is not known
+
 # Fields that decide which examples a data set holds.
 _BUILT_BY = tuple(
     f"data.{name}"
@@ -46,6 +48,7 @@ _FOLLOWS_FROM: Mapping[str, tuple[str, ...]] = {
     "split": ("evaluation.split",),
     "data": _BUILT_BY,
     "data_digest": _BUILT_BY,
+    _TRAINED_ON: _BUILT_BY,
 }
 _OF_PROTOCOL = ("data.", "evaluation.", "model.num_classes")
 
@@ -93,6 +96,7 @@ def origin(
     split: str,
     limit: int | None,
     numbers: Sequence[int] = (),
+    trained_on: str | None = None,
 ) -> dict[str, Any]:
     """What scores are computed from; if it is equal, they are.
 
@@ -105,6 +109,7 @@ def origin(
       split: the split.
       limit: how many of its first images; None: all.
       numbers: numbers of samples by which the model is scored besides.
+      trained_on: the `fingerprint` of the data that the model was trained on; None: not known.
 
     Returns:
       A JSON object, to be kept in the settings of the scores.
@@ -119,6 +124,7 @@ def origin(
         "limit": limit,
         "numbers_of_samples": list(numbers),
         "config": scored_config(config),
+        **({} if trained_on is None else {_TRAINED_ON: trained_on}),
     }
 
 
@@ -159,7 +165,7 @@ def why_not_comparable(
 ) -> str | None:
     """How the settings of two evaluations differ that should be in one table.
 
-    Models may differ; what they are scored on, and how, may not.
+    Models may differ; what they are trained and scored on, and how, may not.
 
     Args:
       a: settings of scores.
@@ -170,7 +176,8 @@ def why_not_comparable(
     Returns:
       The first difference, as "split, 'test' and 'validation'"; None if there is none.
     """
-    for name in sorted({*a, *b} - {"weights", "step", "config"}):
+    unknown = {_TRAINED_ON} - (a.keys() & b.keys())
+    for name in sorted({*a, *b} - {"weights", "step", "config"} - unknown):
         follows_from = _FOLLOWS_FROM.get(name, _OF_PROTOCOL)
         meant = any(field.startswith(follows_from) for field in fields)
         if a.get(name) != b.get(name) and not meant:

@@ -288,12 +288,14 @@ def test_a_run_is_finished_with_the_scores_of_its_last_step_on_its_split(tmp_pat
         {"split": "validation"},
         {"limit": 5},
         {"data_digest": "other"},
+        {"trained_on": "other"},
         {"metrics_version": 1},
         {"num_samples": 8},
     ],
 )
 def test_runs_that_were_not_evaluated_alike_are_refused(runs, setting):
     common = {"split": "test", "limit": None, "data_digest": "same", "metrics_version": 2}
+    common["trained_on"] = "same"
 
     def with_settings(run, **more):
         settings = {**run.scores.settings, **common, **more}
