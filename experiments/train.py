@@ -37,7 +37,9 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Name of a shipped config, or a config file."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything the run writes.")
-_PROFILER_PORT = flags.DEFINE_integer("profiler_port", None, "Serve TensorBoard's profiler there.")
+_PROFILER_PORT = flags.DEFINE_integer(
+    "profiler_port", None, "Serve TensorBoard's profiler there.", 1, 65_535
+)
 _INIT_FROM = flags.DEFINE_string(
     "init_from",
     None,
