@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hpunet_jax.data.catalogue import find_builder
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.folders import check_local, used_alone
+from hpunet_jax.io.walk import list_files
 
 _NOTE = "source.json"  # in the folder of a built data set
 _NOT_DATA = (".json", ".txt", ".md")  # reports and the like beside the files that are built from
@@ -50,9 +51,14 @@ def build(
         raise FileNotFoundError(f"--source={source} is no folder. {from_files}")
     if source and not any(pathlib.Path(source).iterdir()):
         raise FileNotFoundError(f"--source={source} is empty. {from_files}")
+    if source and pathlib.Path(source).resolve() == data_dir.resolve():
+        raise ValueError(
+            f"--source={source} is the folder where data sets are built: give another --data_dir, "
+            "or what is built would be taken for a source."
+        )
     if shown.is_prepared():
         if source:
-            _check_source(shown, source)
+            _check_source(shown, source, data_dir)
         return shown
     if from_files and not source:
         raise ValueError(
@@ -91,7 +97,7 @@ def build_whole(
         aside = data_dir / ".building"
         shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
         try:
-            note = _describe(source) if source else None
+            note = _describe(source, data_dir) if source else None
             config = tfds.download.DownloadConfig(manual_dir=source)
             built = find(aside)
             with contextlib.redirect_stdout(io.StringIO()):  # TFDS names the folder aside
@@ -109,10 +115,12 @@ def build_whole(
     return find(data_dir)
 
 
-def _check_source(builder: tfds.core.DatasetBuilder, source: str | os.PathLike[str]) -> None:
+def _check_source(
+    builder: tfds.core.DatasetBuilder, source: str | os.PathLike[str], data_dir: pathlib.Path
+) -> None:
     note = pathlib.Path(builder.data_path) / _NOTE
     before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
-    if before and before["files"] == _describe(source)["files"]:
+    if before and before["files"] == _describe(source, data_dir)["files"]:
         return
     origin = f"other files, in {before['folder']}" if before else "files that nobody noted"
     raise ValueError(
@@ -122,16 +130,14 @@ def _check_source(builder: tfds.core.DatasetBuilder, source: str | os.PathLike[s
     )
 
 
-def _describe(source: str | os.PathLike[str]) -> dict[str, str]:
-    """A folder, and a digest of its files' names, sizes and times."""
+def _describe(source: str | os.PathLike[str], data_dir: pathlib.Path) -> dict[str, str]:
+    """A folder, and a digest of its files' names, sizes and times; data sets in it are no part."""
     folder = pathlib.Path(source).absolute()
     digest = hashlib.sha256()
-    for path in sorted(
-        pathlib.Path(root) / name for root, _, names in os.walk(folder) for name in names
-    ):
-        inner = path.relative_to(folder)
-        if path.suffix in _NOT_DATA or any(part.startswith(".") for part in inner.parts):
+    built = data_dir.absolute()
+    for path in list_files(folder):
+        if path.suffix in _NOT_DATA or built in path.parents:
             continue
-        state = path.stat()
+        state, inner = path.stat(), path.relative_to(folder)
         digest.update(f"\n{inner.as_posix()} {state.st_size} {state.st_mtime_ns}".encode())
     return {"folder": str(folder), "files": digest.hexdigest()}

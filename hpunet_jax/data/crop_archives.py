@@ -15,6 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import tqdm
 
+from hpunet_jax.io.walk import list_files
+
 _LARGEST_MEMBER = 2**26  # bytes; an image of a data set is never that large, a tar bomb is
 
 
@@ -33,19 +35,20 @@ class Files(Protocol):
 
 
 class Folder:
-    """The files below a folder."""
+    """The files below a folder, without clutter; links to folders are followed."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Lists the files.
 
         Args:
           path: the folder.
+
+        Raises:
+          ValueError, OSError: as `walk.walk`.
         """
         self.path = pathlib.Path(path)
         self.names = sorted(
-            (pathlib.Path(folder) / name).relative_to(self.path).as_posix()
-            for folder, _, names in os.walk(self.path)
-            for name in names
+            file.relative_to(self.path).as_posix() for file in list_files(self.path)
         )
 
     def read(self, name: str) -> bytes:

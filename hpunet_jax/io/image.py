@@ -35,6 +35,7 @@ class Slices:
       size: height and width in the file.
       turned: whether the file said that it is to be turned or mirrored, which was done.
       volume: the volume as it was read, whose geometry results get; None of a single picture.
+      stored: of an image, its values as they are in the file, [D, H, W, channels].
       values: of an image, the least and greatest value in the file's units.
       ends: of an image, the values that became 0 and 1, the greater first where the file says that
         its least value is white; None: 0 and the type's greatest.
@@ -45,6 +46,7 @@ class Slices:
     size: tuple[int, ...]
     turned: bool = False
     volume: Volume | None = None
+    stored: np.ndarray | None = None
     values: tuple[float, float] = (0.0, 0.0)
     ends: tuple[float, float] | None = None
 

@@ -95,6 +95,7 @@ def read_slices(
         size=values.shape[1:3],
         turned=turned,
         volume=volume,
+        stored=values,
         values=(float(values.min()), float(values.max())),
         ends=ends,
     )

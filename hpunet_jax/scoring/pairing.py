@@ -17,10 +17,11 @@ that are all numbered (0, grader_1, sample-2) are graders or samples. Of what
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from hpunet_jax.io.listing import KNOWN, is_clutter, name_of, suffix_of
+from hpunet_jax.io.listing import KNOWN, name_of, suffix_of
+from hpunet_jax.io.walk import list_files
 
 FORMS = ("one", "suffix", "folder", "per_image")
 _NUMBERED = re.compile(r"(.+?)[_-](?:l|s|g|sample|grader)?[_-]?(\d+)", re.IGNORECASE)
@@ -151,11 +152,9 @@ def _files(path: pathlib.Path, flag: str) -> dict[str, pathlib.Path]:
     if not path.is_dir():
         raise FileNotFoundError(f"{flag}={path} does not exist: give a folder of label maps.")
     found: dict[str, pathlib.Path] = {}
-    for file in sorted(_below(path)):
+    for file in list_files(path):
         if suffix_of(file) not in KNOWN:
             continue
-        if not file.exists():
-            raise FileNotFoundError(f"{file} is a link to nothing: mend it, or remove it.")
         name = file.relative_to(path).with_name(name_of(file)).as_posix()
         if name in found:
             raise ValueError(
@@ -169,18 +168,6 @@ def _files(path: pathlib.Path, flag: str) -> dict[str, pathlib.Path]:
         kinds = ", ".join(KNOWN)
         raise FileNotFoundError(f"{flag}={path} holds no label maps ({kinds}).")
     return found
-
-
-def _below(folder: pathlib.Path, above: tuple[pathlib.Path, ...] = ()) -> Iterator[pathlib.Path]:
-    """The files below a folder, also of folders that are links, but for those to one above."""
-    above = (*above, folder.resolve())
-    for entry in folder.iterdir():
-        if is_clutter(entry.name):
-            continue
-        if not entry.is_dir():
-            yield entry
-        elif entry.resolve() not in above:
-            yield from _below(entry, above)
 
 
 def _likely(files: Mapping[str, pathlib.Path], graders: bool = True) -> list[str]:

@@ -15,6 +15,7 @@ import tqdm
 from hpunet_jax.data.lidc.dicom import BadScanError, dicom_files, is_dicom, read_identity
 from hpunet_jax.data.lidc.xml import Markup, read_markup, read_series_uid
 from hpunet_jax.data.problems import Problem
+from hpunet_jax.io.walk import walk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,12 +105,11 @@ def index_files(source: str | os.PathLike[str]) -> Index:
 
 def _walk(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     folders, xmls = [], []
-    for folder, _, names in tqdm.tqdm(os.walk(source), "Listing", unit=" folders"):
-        names = [name for name in names if not name.startswith(".")]
+    for folder, names in tqdm.tqdm(walk(source), "Listing", unit=" folders"):
         others = (name for name in names if not name.lower().endswith((".xml", ".txt", ".csv")))
-        if any(is_dicom(pathlib.Path(folder) / name) for name in others):
-            folders.append(pathlib.Path(folder))
-        xmls += [pathlib.Path(folder) / name for name in names if name.lower().endswith(".xml")]
+        if any(is_dicom(folder / name) for name in others):
+            folders.append(folder)
+        xmls += [folder / name for name in names if name.lower().endswith(".xml")]
     return sorted(folders), sorted(xmls)
 
 

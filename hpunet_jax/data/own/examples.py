@@ -132,8 +132,8 @@ def read_examples(
         grader: read_annotation(part, name, slices, description, preparation)
         for grader, name in image.masks.items()
     }
-    for number, pixels in enumerate(slices.array):
-        name = image.id if slices.volume is None else f"{image.id}#{number}"
+    names = example_names(image.id, None if slices.volume is None else len(slices.array))
+    for number, (name, pixels) in enumerate(zip(names, slices.array, strict=True)):
         if part.kind == INSTANCES:
             (ids,) = planes.values()
             yield name, pixels, _renumbered(ids[number], slices.source)
@@ -142,6 +142,24 @@ def read_examples(
         for grader, mask in planes.items():
             masks[..., graders.index(grader)] = mask[number]
         yield name, pixels, masks
+
+
+def example_names(image: str, slices: int | None) -> list[str]:
+    """The names of the examples of an image, or of a volume of so many slices."""
+    return [image] if slices is None else [f"{image}#{number}" for number in range(slices)]
+
+
+def check_count(instances: int, source: str) -> None:
+    """Refuses more instances in a slice than 16 bits can number.
+
+    Raises:
+      ValueError: it names the file.
+    """
+    if instances > _MOST_IDS:
+        raise ValueError(
+            f"{source} has {instances:,} instances in one image or slice: expected at most "
+            f"{_MOST_IDS:,}. Cut the image into smaller ones, or remove stray pixels."
+        )
 
 
 def read_annotation(
@@ -217,6 +235,5 @@ def _numbers(values: Sequence[float]) -> str:
 def _renumbered(ids: np.ndarray, source: str) -> np.ndarray:
     """Instances numbered from 1, as uint16."""
     values, numbers = numbered(ids)
-    if len(values) > _MOST_IDS:
-        raise ValueError(f"{source} has {len(values):,} instances: expected at most {_MOST_IDS:,}.")
+    check_count(len(values), source)
     return numbers.reshape(ids.shape).astype(np.uint16)

@@ -21,6 +21,7 @@ from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
 from hpunet_jax.io import SUFFIXES, is_clutter
 from hpunet_jax.io.listing import MEDICAL, is_dicom, split_suffix
+from hpunet_jax.io.walk import walk
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
 GRADED, INSTANCES = "gt", "instances"
@@ -70,7 +71,8 @@ def find_parts(folder: str | os.PathLike[str]) -> dict[str, Part]:
 
     Raises:
       FileNotFoundError: if there is none.
-      ValueError: if there are graders and instances, or images of several channels.
+      ValueError: if there are graders and instances, or images of several channels; or files
+        cannot be listed (`walk.walk`).
     """
     folder = pathlib.Path(folder)
     parts = {part: _part(folder, part) for part in PARTS if (folder / part).is_dir()}
@@ -137,8 +139,6 @@ def _part(root: pathlib.Path, name: str) -> Part:
     for file in folder.names:
         path = folder.path / file
         suffix = split_suffix(file)[1]
-        if any(is_clutter(one) for one in pathlib.PurePosixPath(file).parts):
-            continue
         if suffix in _VOXELS and path.with_suffix(".mhd").is_file():
             continue  # the voxels of a MetaImage
         inner = pathlib.PurePosixPath(file).parent.as_posix()
@@ -163,9 +163,7 @@ def _has(files: Mapping[str, pathlib.Path], kind: str) -> bool:
 
 def _nnunet_part(root: pathlib.Path, name: str, images: str, labels: str) -> Part:
     files: dict[str, pathlib.Path] = {}
-    for path in sorted((root / images).iterdir()):
-        if is_clutter(path.name) or not path.is_file():
-            continue
+    for path in _files_in(root / images):
         stem, suffix = split_suffix(path.name)
         match = _CHANNEL.fullmatch(stem)
         if match is None:
@@ -176,7 +174,12 @@ def _nnunet_part(root: pathlib.Path, name: str, images: str, labels: str) -> Par
                 "one file; move the others elsewhere."
             )
         files[f"images/{match['case']}{suffix}"] = path
-    for path in sorted((root / labels).iterdir()):
-        if not is_clutter(path.name) and path.is_file():
-            files[f"{GRADED}/{path.name}"] = path
+    for path in _files_in(root / labels):
+        files[f"{GRADED}/{path.name}"] = path
     return Part(name, root, files)
+
+
+def _files_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files in a folder, without those in folders below."""
+    place, names = next(walk(folder))
+    return [place / name for name in names]

@@ -17,21 +17,53 @@ _TINY = 16  # pixels
 
 
 def image_problems(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
-    """The same image in two parts, so that its scores would be those of training."""
-    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    """What no image may be: in two parts, or called like another.
+
+    The same picture in two parts, also as slices of volumes, would have the scores of training.
+    """
+    return [*_in_two_parts(parts), *_of_one_name(parts)]
+
+
+def _in_two_parts(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
+    places: dict[str, list[tuple[str, Look, int]]] = defaultdict(list)
     for part, looks in parts.items():
         for look in looks:
-            if look.content:
-                places[look.content].append((part, look.name))
+            for number, content in enumerate(look.contents):
+                if content:
+                    places[content].append((part, look, number))
+    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (first, one, place), *others in places.values():
+        for part, other, number in others:
+            if part != first:
+                pair = f"{_where(one, place)} and {_where(other, number)}"
+                pairs[one.name, other.name].append(pair)
     return [
         Problem(
             "image in two parts",
-            f"{found[0][1]} and {other} are the same image: its scores would be those of training.",
+            f"{same[0]} are the same image{f' (and {len(same) - 1:,} more)' * (len(same) > 1)}: its "
+            "scores would be those of training.",
         )
-        for found in places.values()
-        for part, other in found[1:]
-        if part != found[0][0]
+        for same in pairs.values()
     ]
+
+
+def _of_one_name(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
+    problems = []
+    for looks in parts.values():
+        known: dict[str, Look] = {}
+        for look in looks:
+            for name in look.examples:
+                if (other := known.setdefault(name, look)) is not look:
+                    text = (
+                        f"{other.name} and {look.name} would both give an example called {name}, "
+                        "as slices are called after their volume: rename one of them."
+                    )
+                    problems.append(Problem("two examples of one name", text))
+    return problems
+
+
+def _where(look: Look, number: int) -> str:
+    return f"slice {number} of {look.name}" if look.slices else look.name
 
 
 def image_warnings(looks: Iterable[Look], centre: tuple[int, int] | None) -> list[Problem]:
@@ -63,7 +95,7 @@ def value_warnings(looks: Sequence[Look], preparation: Preparation) -> list[Prob
     Returns:
       At most one warning.
     """
-    if not any(look.content for look in looks):
+    if not any(content for look in looks for content in look.contents):
         return []
     low, high = (choose(look.bulk[end] for look in looks) for end, choose in enumerate((min, max)))
     if preparation.percentiles or high - low >= _NARROW:

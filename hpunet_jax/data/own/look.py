@@ -8,7 +8,14 @@ import skimage.measure
 
 from hpunet_jax.data.crop_layout import GradedImage, Grader
 from hpunet_jax.data.own.description import Description
-from hpunet_jax.data.own.examples import fit, misfit, read_image, read_mask
+from hpunet_jax.data.own.examples import (
+    check_count,
+    example_names,
+    fit,
+    misfit,
+    read_image,
+    read_mask,
+)
 from hpunet_jax.data.own.folder import INSTANCES, Part
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.io import Preparation, Slices
@@ -82,6 +89,7 @@ class Look:
 
     Attributes:
       name: the image's file.
+      id: the image's name in its part, which its examples are called after.
       problems: why training could not use a file of it.
       size: height and width, resampled; (0, 0) if it could not be read.
       slices: number of slices; 0 of a single picture.
@@ -90,7 +98,8 @@ class Look:
       values: the least and greatest value in the file; None if it could not be read.
       ends: the values that became 0 and 1; None: 0 and the type's greatest.
       bulk: between which parts of that range nearly all pixels lie.
-      content: a digest of the pixels; None if all pixels are equal.
+      contents: of each slice, or of the picture, a digest of its values in the file; None if all
+        are equal.
       turned: whether the file said that it is to be turned.
       masks: by grader.
       crop_ignored: whether all masks are ignored within the centre crop.
@@ -98,6 +107,7 @@ class Look:
     """
 
     name: str
+    id: str
     problems: list[Problem]
     size: tuple[int, int] = (0, 0)
     slices: int = 0
@@ -106,7 +116,7 @@ class Look:
     values: tuple[float, float] | None = None
     ends: tuple[float, float] | None = None
     bulk: tuple[float, float] = (0.0, 1.0)
-    content: str | None = None
+    contents: tuple[str | None, ...] = ()
     turned: bool = False
     masks: dict[Grader, MaskLook] = dataclasses.field(default_factory=dict)
     crop_ignored: bool = False
@@ -116,6 +126,11 @@ class Look:
     def readable(self) -> bool:
         """Whether the image could be read."""
         return bool(self.kind[0])
+
+    @property
+    def examples(self) -> list[str]:
+        """The names of its examples."""
+        return example_names(self.id, self.slices or None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +161,7 @@ def look_at(part: Part, image: GradedImage, wanted: Wanted) -> Look:
     Returns:
       What was found.
     """
-    found = Look(part.shown(image.image), [])
+    found = Look(part.shown(image.image), image.id, [])
     try:
         slices = read_image(part, image.image, wanted.preparation)
     except WindowNeeded as error:
@@ -170,6 +185,10 @@ def look_at(part: Part, image: GradedImage, wanted: Wanted) -> Look:
             continue
         if part.kind == INSTANCES:
             found.instances = _look_at_instances(labels)
+            try:
+                check_count(max(found.instances.counts), mask.source)
+            except ValueError as error:
+                found.problems.append(Problem("too many instances", str(error)))
             continue
         values = frozenset(np.unique(mask.array).tolist())
         classes = _fit_slices(wanted.description.classes_of(labels), wanted.size)
@@ -196,9 +215,16 @@ def _look_at_pixels(found: Look, image: Slices) -> None:
     some = pixels.ravel()[:: max(1, pixels.size // _ENOUGH)]
     low, high = np.percentile(some, _BULK) / np.iinfo(pixels.dtype).max
     found.bulk = float(low), float(high)
-    if (pixels != pixels[:1, :1, :1]).any():
-        grey = pixels[..., :1] if (pixels == pixels[..., :1]).all() else pixels
-        found.content = hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest()
+    found.contents = tuple(_content(one) for one in image.stored)
+
+
+def _content(values: np.ndarray) -> str | None:
+    """A digest of a picture or slice [H, W, C], whatever the type and the file it is stored in."""
+    if (values == values[:1, :1]).all():
+        return None
+    grey = values[..., :1] if (values == values[..., :1]).all() else values
+    numbers = np.ascontiguousarray(grey, np.float32)
+    return hashlib.blake2b(repr(grey.shape).encode() + numbers.tobytes()).hexdigest()
 
 
 def _look_at_instances(ids: np.ndarray) -> InstancesLook:

@@ -13,6 +13,8 @@ import numpy as np
 import tifffile
 from jaxtyping import Shaped, UInt8, UInt16
 
+from hpunet_jax.io.walk import list_files
+
 SHAPE = (100, 1024, 1024)  # z, y, x
 PATCH = 256  # pixels
 # First and last-but-one z of each split.
@@ -38,7 +40,7 @@ def find_stacks(folder: str | os.PathLike[str]) -> tuple[pathlib.Path, pathlib.P
       ValueError: if there is more than one candidate.
     """
     folder = pathlib.Path(folder)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (*_TIFF, *_HDF5))
+    files = [path for path in list_files(folder) if path.suffix.lower() in (*_TIFF, *_HDF5)]
     found = []
     for kind, name in _NAMES.items():
         candidates = [path for path in files if path.stem.lower().replace("_", "-") == name]

@@ -20,6 +20,7 @@ from jaxtyping import UInt8, UInt16
 
 from hpunet_jax.io import read_image, read_labels
 from hpunet_jax.io.listing import is_image
+from hpunet_jax.io.walk import walk
 
 SIZE = 1024  # pixels of a section's side
 REDUCED = 4  # squares of so many pixels become one
@@ -57,9 +58,9 @@ def find_sections(folder: str | os.PathLike[str]) -> list[Section]:
     folder = pathlib.Path(folder)
     pairs = [
         (labels.parent / name, labels)
-        for labels in sorted(folder.rglob("labels"))
+        for labels, _ in walk(folder)
         for name in _IMAGES
-        if labels.is_dir() and (labels.parent / name).is_dir()
+        if labels.name == "labels" and labels != folder and (labels.parent / name).is_dir()
     ]
     if not pairs:
         raise FileNotFoundError(

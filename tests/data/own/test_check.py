@@ -51,6 +51,16 @@ def test_a_good_data_set_is_described(folder):
     assert "Ready for training: images of 12x10, --config.model.num_classes=3" in report.to_text()
 
 
+def test_folders_that_are_links_are_read_like_others(folder):
+    expected = check(folder)
+    for place in ("train/gt", "test/images", "test"):
+        target = folder / ".elsewhere" / place.replace("/", "_")
+        target.parent.mkdir(exist_ok=True)
+        (folder / place).rename(target)
+        (folder / place).symlink_to(target)
+    assert check(folder) == expected
+
+
 BAD = {
     "unreadable image": ("train/images/b.png", b"nothing"),
     "unreadable mask": ("train/gt/a_l3.png", b"\x89PNG\r\n\x1a\n"),

@@ -68,6 +68,24 @@ def test_values_that_need_a_window_are_named(scans):
     assert "data.window" in found[0]
 
 
+def test_a_slice_of_a_volume_in_another_part_is_named_and_so_are_examples_of_one_name(scans):
+    ct = sitk.GetArrayFromImage(sitk.ReadImage(str(scans / "train/images/a.nii.gz")))
+    save(scans / "test/images/b.nii.gz", np.float32(np.stack([ct[2] + 1, ct[1], ct[2]])))
+    save(
+        scans / "test/images/a#1.tif", ct[0].astype(np.float32)
+    )  # alone, in percentiles of its own
+    save(scans / "test/gt/first/a#1.tif", np.eye(12, 10, dtype=np.uint8))
+    found = check(scans, preparation=Preparation(percentiles=(1.0, 99.0))).problems
+    assert [problem.text for problem in found] == [
+        "slice 0 of train/images/a.nii.gz and test/images/a#1.tif are the same image: its scores "
+        "would be those of training.",
+        "slice 1 of train/images/a.nii.gz and slice 1 of test/images/b.nii.gz are the same image "
+        "(and 1 more): its scores would be those of training.",
+        "test/images/a.nii.gz and test/images/a#1.tif would both give an example called a#1, as "
+        "slices are called after their volume: rename one of them.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("values", "preparation", "words"),
     [
@@ -184,3 +202,13 @@ def test_instances_that_are_none_are_told(cells):
         "test/instances/b.tif has ids down to -1"
         in (kinds(check(cells).problems)["unreadable mask"])
     )
+
+
+def test_more_instances_than_can_be_numbered_are_named(cells):
+    many = np.arange(1, 65_537, dtype=np.int32).reshape(256, 256)
+    save(cells / "train/images/b.png", many.astype(np.uint8))
+    save(cells / "train/instances/b.tif", many)
+    assert kinds(check(cells).problems) == {
+        "too many instances": "train/instances/b.tif has 65,536 instances in one image or slice: "
+        "expected at most 65,535. Cut the image into smaller ones, or remove stray pixels."
+    }
