@@ -2,11 +2,11 @@
 
     hpunet compile_for_tpu --config=lidc_hpunet --topology=v4:2x2x1
 
-It takes the package libtpu (pip install -e .[tpu]), no data, and minutes to tens of minutes. Prints
-what one device needs of memory, computes, moves and communicates, by level of the network and by
-kind, and writes it, with the command and the versions, to a JSON file, which
-`python -m benchmarks.tpu` tabulates. Exits with 1 if the step does not fit the memory or gathers
-activations; --config.mesh.data and --config.mesh.space choose the split.
+It takes the package libtpu (pip install -e .[tpu]), no data (of own data, its folder), and minutes
+to tens of minutes. Prints what one device needs of memory, computes, moves and communicates, by
+level of the network and by kind, and writes it, with the command and the versions, to a JSON file,
+which `python -m benchmarks.tpu` tabulates. Exits with 1 if the step does not fit the memory or
+gathers activations; --config.mesh.data and --config.mesh.space choose the split.
 """
 
 import importlib.metadata
@@ -18,7 +18,6 @@ import sys
 import time
 
 import jax
-import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
@@ -38,16 +37,14 @@ flags.mark_flags_as_required(["config", "topology"])
 
 
 def main(_) -> None:
-    from hpunet_jax.data import catalogue
+    from hpunet_jax.data import pipeline
 
     jax.config.update("jax_platforms", "cpu")  # describes TPUs, computes on none
     config = _CONFIG.value
     devices = chips.topology_devices(_TOPOLOGY.value)
-    features = catalogue.find_builder(config.data.name, config.data.dir).info.features
     shapes = {
-        name: jax.ShapeDtypeStruct(feature.shape, feature.np_dtype)
-        for name, feature in features.items()
-        if np.dtype(feature.np_dtype).kind not in "OSU"  # text
+        name: jax.ShapeDtypeStruct(*shape)
+        for name, shape in pipeline.example_shapes(config).items()
     }
     start = time.monotonic()
     setup = set_up(config, devices)

@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 from jaxtyping import Int64
 
-from hpunet_jax.data.catalogue import load_builder
+from hpunet_jax.data.catalogue import find_builder, load_builder
 from hpunet_jax.data.own import builder as own_data
 from hpunet_jax.data.own.examples import fit
 from hpunet_jax.data.reading import (
@@ -23,11 +23,12 @@ from hpunet_jax.data.reading import (
     decoder,
     encoded_dataset,
     num_threads,
+    numeric_features,
     numpy_batches,
     random_examples,
 )
 from hpunet_jax.data.tensorflow import tf, tfds
-from hpunet_jax.data.windows import Windows
+from hpunet_jax.data.windows import MAPS, Windows
 from hpunet_jax.io import Preparation
 from hpunet_jax.labels import IGNORED
 
@@ -65,6 +66,36 @@ def open_data_set(
         builder = load_builder(data.name, data_dir)
     check_config(config, builder)
     return builder
+
+
+def example_shapes(
+    config: ml_collections.ConfigDict,
+) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of each feature of a training example, without text.
+
+    Args:
+      config: the whole config; used are `data` and `model`.
+
+    Returns:
+      Those that the data set declares, or of the windows that are cut out of its images.
+
+    Raises:
+      ValueError, FileNotFoundError: as `open_data_set`; but only own data must be there.
+    """
+    if config.data.name == "own_data":
+        builder = open_data_set(config)
+    else:
+        builder = find_builder(config.data.name, config.data.dir)
+        check_config(config, builder)
+    windows = Windows.from_config(config)
+    shapes = {}
+    for name in numeric_features(builder):
+        feature = builder.info.features[name]
+        shape = feature.shape
+        if windows is not None and name in MAPS:
+            shape = (*windows.size, *shape[2:])
+        shapes[name] = shape, np.dtype(feature.np_dtype)
+    return shapes
 
 
 def check_config(config: ml_collections.ConfigDict, builder: tfds.core.DatasetBuilder) -> None:
@@ -307,7 +338,7 @@ def examples_at(
     height, width = np.max([one["image"].shape[1:3] for one in examples], axis=0).tolist()
 
     def sized(name: str, values: np.ndarray) -> np.ndarray:
-        if name not in ("image", "masks", "instances"):
+        if name not in MAPS:
             return values
         return fit(values[0], (height, width), IGNORED if name == "masks" else 0)[None]
 

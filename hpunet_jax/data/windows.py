@@ -22,6 +22,9 @@ from hpunet_jax.labels import IGNORED
 
 Tensor = Any  # a tf.Tensor, whose operators have no types
 
+MAPS = ("image", "masks", "instances")
+"""The features [H, W, ...] of images of any size."""
+
 _DRAWS = 4  # numbers in [0, 1) for a window: whether of marked pixels, which pixel, down, across
 
 
@@ -82,7 +85,7 @@ class Windows:
                 return pixels
             return tf.where(outside[..., None], tf.constant(IGNORED, tf.uint8), pixels)
 
-        maps = [name for name in ("image", "masks", "instances") if name in example]
+        maps = [name for name in MAPS if name in example]
         return {**example, **{name: window(name) for name in maps}}
 
     def _crop_corner(self, example: dict[str, Tensor], image: Tensor, draws: Tensor) -> Tensor:

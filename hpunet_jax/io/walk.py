@@ -69,6 +69,6 @@ def _check_name(folder: pathlib.Path, name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{ascii(name)[1:-1]} in {ascii(str(folder))[1:-1]} has a name that is no text in UTF-8 "
-            "(from an older system?): rename it."
+            f"{ascii(name)[1:-1]} in {ascii(str(folder))[1:-1]} has a name that is no text in "
+            "UTF-8 (from an older system?): rename it."
         ) from error

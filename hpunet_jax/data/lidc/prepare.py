@@ -19,14 +19,17 @@ from typing import Any
 import tqdm
 
 from hpunet_jax.data.lidc.index import Index, index_files
-from hpunet_jax.data.lidc.report import Report, ScanResult
+from hpunet_jax.data.lidc.report import REPORTS, Report, ScanResult
 from hpunet_jax.data.lidc.scan_crops import RULES, prepare_scan, read_done, remove_scan
-from hpunet_jax.data.lidc.split import draw_split, read_split, split_to_json
+from hpunet_jax.data.lidc.split import SIZES, draw_split, read_split, split_to_json
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.files import write_aside
 from hpunet_jax.folders import used_alone
+from hpunet_jax.io import check_apart
 
 WINDOW = (-1000.0, 400.0)  # Hounsfield units shown as 0 and 255
+
+_SPLIT = "split.json"
 
 
 def prepare(
@@ -56,10 +59,12 @@ def prepare(
     Raises:
       FileNotFoundError: if the source or the split file is missing.
       FolderInUseError: if another process writes to `out`.
-      ValueError: if the split file is not one, or `out` was begun with other settings.
+      ValueError: if the split file is not one, or `out` was begun with other settings, lies in the
+        source, or holds files of the same names that are not ours.
     """
     if not window[0] < window[1]:
         raise ValueError(f"the window is {window}; expected a lower and a higher value.")
+    check_apart(out, source)
     index = index_files(source)
     with used_alone(out):
         return _prepare(index, pathlib.Path(out), seed, split_file, window, workers)
@@ -125,33 +130,74 @@ def _check_settings(
 ) -> None:
     """Refuses to go on where other rules, another split or window have been used; else notes them.
 
-    Crops without a note of settings are not ours to mix with.
+    The split in the note counts; split.json is its copy for the user. What stands in `out` without
+    a note is not ours to mix with, or to write over.
     """
-    path = out / "split.json"
-    settings = out / ".done" / "settings"
-    if not settings.exists() and any((out / part).exists() for part in ("train", "val", "test")):
-        raise ValueError(f"{out} holds train, val or test of something else; give another --out.")
-    if settings.exists():
-        before = json.loads(settings.read_text(encoding="utf-8"))
-        if before.get("rules") != RULES:
-            raise ValueError(
-                f"{out} was made by another version of the program, whose crops differ; give "
-                "another --out."
-            )
-        if before["window"] != list(window):
-            raise ValueError(
-                f"{out} was begun with the window {before['window']}, not {list(window)}; give "
-                "another --out, or the same --window."
-            )
-        old = read_split(path)
-        moved = sorted(name for name in old.keys() & split.keys() if old[name] != split[name])
-        if moved:
-            raise ValueError(
-                f"{out} was begun with another patient split ({moved[0]} was in "
-                f"{old[moved[0]]!r}); give another --out, or --split={path}."
-            )
-        split = {**old, **split}
-    with write_aside(path) as aside:
-        aside.write_text(split_to_json(dict(split)), encoding="utf-8")
-    with write_aside(settings) as aside:
-        aside.write_text(json.dumps({"window": list(window), "rules": RULES}), encoding="utf-8")
+    note = out / ".done" / "settings"
+    if note.exists():
+        before = _read_settings(note, out)
+        _check_same(out, before, split, window)
+        split = {**before["split"], **split}
+    else:
+        _check_none_of_ours(out, split)
+    settings = {"window": list(window), "rules": RULES, "split": dict(split)}
+    with write_aside(note) as aside:
+        aside.write_text(json.dumps(settings), encoding="utf-8")
+    path = out / _SPLIT
+    if not path.exists() or read_split(path) != split:
+        with write_aside(path) as aside:
+            aside.write_text(split_to_json(dict(split)), encoding="utf-8")
+
+
+def _read_settings(note: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
+    try:
+        before = json.loads(note.read_text(encoding="utf-8"))
+        if before.get("rules") == RULES and "split" not in before:  # as first written
+            before["split"] = read_split(out / _SPLIT)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{note} is damaged ({error}): give another --out.") from error
+    return before
+
+
+def _check_same(
+    out: pathlib.Path,
+    before: Mapping[str, Any],
+    split: Mapping[str, str],
+    window: tuple[float | int, float | int],
+) -> None:
+    """Refuses other rules, another window and another split than before."""
+    if before.get("rules") != RULES:
+        raise ValueError(
+            f"{out} was made by another version of the program, whose crops differ; give another "
+            "--out."
+        )
+    if before["window"] != list(window):
+        raise ValueError(
+            f"{out} was begun with the window {before['window']}, not {list(window)}; give another "
+            "--out, or the same --window."
+        )
+    path, old = out / _SPLIT, before["split"]
+    moved = sorted(name for name in old.keys() & split.keys() if old[name] != split[name])
+    if moved:
+        raise ValueError(
+            f"{out} was begun with another patient split ({moved[0]} was in {old[moved[0]]!r}); "
+            f"give another --out, or --split={path}."
+        )
+    if path.exists() and read_split(path) != old:
+        raise ValueError(
+            f"{path} was changed since the crops in {out} were made by it: give another --out with "
+            f"--split={path}, or remove the file to go on with the split as it was."
+        )
+
+
+def _check_none_of_ours(out: pathlib.Path, split: Mapping[str, str]) -> None:
+    """Refuses to write over files of the same names that are not ours."""
+    path = out / _SPLIT
+    if path.exists() and read_split(path) != split:
+        raise ValueError(
+            f"{path} is there already, and would be written over: give --split={path} if it is to "
+            "be used, else another --out."
+        )
+    others = [name for name in (*SIZES, *REPORTS) if (out / name).exists()]
+    if others:
+        raise ValueError(f"{out} holds {others[0]} of something else; give another --out.")

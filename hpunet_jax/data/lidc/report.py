@@ -12,6 +12,9 @@ from hpunet_jax.data.lidc.split import SIZES
 from hpunet_jax.data.problems import Problem, count_kinds, to_lines
 from hpunet_jax.files import write_aside
 
+REPORTS = ("report.json", "report.txt")
+"""Their files."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ScanResult:
@@ -160,6 +163,6 @@ class Report:
         Args:
           folder: where.
         """
-        for name, text in (("report.json", self.to_json()), ("report.txt", self.to_text())):
+        for name, text in zip(REPORTS, (self.to_json(), self.to_text()), strict=True):
             with write_aside(pathlib.Path(folder) / name) as path:
                 path.write_text(text, encoding="utf-8")

@@ -57,7 +57,10 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
     except ValueError as error:
         raise ValueError(f"{path} is no JSON file: {error}.") from error
     known = isinstance(content, dict) and set(SIZES) >= set(content)
-    if not known or not all(isinstance(names, list) for names in content.values()):
+    if not known or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in content.values()
+    ):
         raise ValueError(
             f'{path} is no patient split; expected {{"train": [...], "val": [...], "test": [...]}} '
             "with the patients' names."

@@ -40,8 +40,8 @@ def _in_two_parts(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
     return [
         Problem(
             "image in two parts",
-            f"{same[0]} are the same image{f' (and {len(same) - 1:,} more)' * (len(same) > 1)}: its "
-            "scores would be those of training.",
+            f"{same[0]} are the same image{_more(len(same) - 1)}: its scores would be those of "
+            "training.",
         )
         for same in pairs.values()
     ]
@@ -60,6 +60,10 @@ def _of_one_name(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
                     )
                     problems.append(Problem("two examples of one name", text))
     return problems
+
+
+def _more(count: int) -> str:
+    return f" (and {count:,} more)" if count else ""
 
 
 def _where(look: Look, number: int) -> str:

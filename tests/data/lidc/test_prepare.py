@@ -158,9 +158,37 @@ def test_going_on_with_another_split_or_window_is_refused(tmp_path, source, spli
         prepare(source, out, split_file=other, workers=0)
     report = prepare(source, out, split_file=out / "split.json", workers=0)
     assert report.images == {"train": 2, "val": 2, "test": 2}
+    written = (out / "split.json").read_bytes()
+    (out / "split.json").write_bytes(other.read_bytes())
+    with pytest.raises(ValueError, match=r"split.json was changed since the crops"):
+        prepare(source, out, split_file=split_file, workers=0)
+    (out / "split.json").unlink()
+    prepare(source, out, split_file=split_file, workers=0)
+    assert (out / "split.json").read_bytes() == written
 
 
-def test_without_a_split_file_the_patients_are_drawn(tmp_path, source):
+@pytest.mark.parametrize("name", ["split.json", "report.txt", "train"])
+def test_files_of_a_user_are_not_written_over(tmp_path, source, split_file, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    content = json.dumps(SPLIT, indent=7)
+    (out / name).write_text(content)
+    before = sorted(out.iterdir())
+    with pytest.raises(ValueError, match=rf"{name} is there already|holds {name} of something"):
+        prepare(source, out, workers=0)
+    assert sorted(out.iterdir()) == [out / ".lock", *before]
+    assert (out / name).read_text() == content
+    if name == "split.json":  # which is used when it is given
+        report = prepare(source, out, split_file=out / name, workers=0)
+        assert report.images == {"train": 2, "val": 2, "test": 2}
+        assert (out / name).read_text() == content
+    with pytest.raises(ValueError, match=r"is where .* is read from"):
+        prepare(source, source / "out", workers=0)
+
+
+def test_without_a_split_file_the_patients_are_drawn_also_of_linked_folders(tmp_path, source):
+    (source / "LIDC-IDRI-0001").rename(tmp_path / "another disk")
+    (source / "LIDC-IDRI-0001").symlink_to(tmp_path / "another disk")
     report = prepare(source, tmp_path / "out", seed=4, workers=0)
     assert sum(report.images.values()) == 6
     split = json.loads((tmp_path / "out/split.json").read_text())
@@ -375,14 +403,6 @@ def test_a_scan_of_three_sessions_is_used_and_its_fourth_grader_is_missing(
     assert batch["masks"].sum(axis=(0, 1, 2)).tolist() == [400, 400, 400, 255 * 180 * 180]
     (batch,) = pipeline.eval_batches(builder, split="validation", batch_size=4)
     assert batch["masks"].sum(axis=(0, 1, 2)).tolist() == [400, 400, 400, 0]
-
-
-def test_another_folders_files_are_never_mixed_with(tmp_path, source, split_file):
-    out = tmp_path / "out"
-    (out / "train").mkdir(parents=True)
-    with pytest.raises(ValueError, match="holds train, val or test of something else"):
-        prepare(source, out, split_file=split_file, workers=0)
-    assert sorted(out.iterdir()) == [out / ".lock", out / "train"]
 
 
 def test_a_skipped_scan_is_tried_again_once_it_is_whole(tmp_path, lidc_files, source, split_file):

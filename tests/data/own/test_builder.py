@@ -241,5 +241,7 @@ def test_instances_are_built_and_feed_training(tmp_path):
     windows = Windows.from_config(config)
     batch = next(pipeline.train_batches(builder, batch_size=2, seed=0, windows=windows))
     assert batch["instances"].dtype == np.uint16
+    shapes = {name: (value.shape[1:], value.dtype) for name, value in batch.items()}
+    assert pipeline.example_shapes(config) == shapes
     targets = draw_targets(jax.random.key(0), batch, config.data.num_ids)
     assert set(np.unique(targets)) <= set(range(6))
