@@ -47,6 +47,7 @@ def decode_tiff(data: bytes, name: str) -> list[Stored]:
     """
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
+            _check_pages(file, data)
             series = _only_series(file, name)
             page = series.keyframe
             _check_kind(page, name)
@@ -115,6 +116,18 @@ def _check_kind(page: tifffile.TiffPage, name: str) -> None:
         check_size(page.imagelength, page.imagewidth, name)
     except ValueError as error:
         raise _Refused(str(error)) from error
+
+
+def _check_pages(file: tifffile.TiffFile, data: bytes) -> None:
+    """Pages that begin beyond the end of the file are left out, without an error."""
+    place = file.pages.next_page_offset  # behind the last page that was found
+    order = "little" if file.byteorder == "<" else "big"
+    following = int.from_bytes(data[place : place + file.tiff.offsetsize], order)
+    if following >= len(data):
+        raise tifffile.TiffFileError(
+            f"it has {len(data)} bytes, and its page {len(file.pages)}, counted from 0, should "
+            f"begin at {following}"
+        )
 
 
 def _check_whole(series: tifffile.TiffPageSeries, size: int, name: str) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
-from hpunet_jax.data.instance_features import instance_features
+from hpunet_jax.data.instance_features import instance_features, patch_examples
 from hpunet_jax.data.snemi3d.stacks import (
     PATCH,
     SPLITS,
     find_stacks,
-    patches,
     read_labels,
     read_volume,
 )
@@ -55,6 +54,6 @@ class Snemi3d(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(
         self, volume: np.ndarray, labels: np.ndarray, split: str
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
-        cut = patches(volume, labels, split)
-        for name, image, instances in tqdm.tqdm(cut, f"snemi3d {split}", unit=" patches"):
-            yield name, {"image": image[..., None], "instances": instances, "id": name}
+        for z in tqdm.tqdm(range(*SPLITS[split]), f"snemi3d {split}", unit=" slices"):
+            image, instances = volume[z][..., None], labels[z]
+            yield from patch_examples(image, instances, f"z{z:03d}", PATCH, PATCH, digits=4)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tqdm
 
-from hpunet_jax.data.instance_features import instance_features
+from hpunet_jax.data.instance_features import instance_features, patch_examples
 from hpunet_jax.data.tensorflow import tfds
 from hpunet_jax.data.vnc.sections import (
     PATCH,
@@ -13,7 +13,6 @@ from hpunet_jax.data.vnc.sections import (
     STRIDES,
     Section,
     find_sections,
-    patches,
     read_section,
 )
 
@@ -61,7 +60,5 @@ class Vnc(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, np.ndarray | str]]]:
         for number in tqdm.tqdm(numbers, f"vnc {split}", unit=" sections"):
             image, instances = read_section(sections[number])
-            cut = zip(*(patches(maps, STRIDES[split]) for maps in (image, instances)), strict=True)
-            for (place, pixels), (_, ids) in cut:
-                name = f"z{number:02d}_{place}"
-                yield name, {"image": pixels, "instances": ids, "id": name}
+            where, stride = f"z{number:02d}", STRIDES[split]
+            yield from patch_examples(image, instances, where, PATCH, stride, digits=3)

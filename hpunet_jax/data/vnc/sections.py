@@ -1,4 +1,4 @@
-"""Electron micrographs of a fly larva's ventral nerve cord: reading and cutting into patches.
+"""Electron micrographs of a fly larva's ventral nerve cord: finding and reading the sections.
 
 The data set of Gerhard, Funke, Martel, Cardona and Fetter (2013) has 20 sections of 1024x1024
 pixels of 4.6 nm, 45 to 50 nm apart, and a map of labels for each. A profile of a neurite is what is
@@ -10,7 +10,6 @@ are then no larger than what a small network sees at once.
 import os
 import pathlib
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -126,18 +125,3 @@ def read_section(
     means = skimage.transform.downscale_local_mean(image, (REDUCED, REDUCED, 1))
     middle = slice(REDUCED // 2, None, REDUCED)
     return np.rint(means).astype(np.uint8), instances[middle, middle].astype(np.uint16)
-
-
-def patches(maps: np.ndarray, stride: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Cuts maps [256, 256, ...] into patches, row by row.
-
-    Args:
-      maps: what is cut.
-      stride: pixels from one patch to the next; below 64 they overlap.
-
-    Yields:
-      The patch's place, such as "y000_x064", and the patch [64, 64, ...].
-    """
-    for y in range(0, maps.shape[0] - PATCH + 1, stride):
-        for x in range(0, maps.shape[1] - PATCH + 1, stride):
-            yield f"y{y:03d}_x{x:03d}", maps[y : y + PATCH, x : x + PATCH]

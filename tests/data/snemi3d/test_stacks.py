@@ -1,11 +1,9 @@
 import h5py
 import numpy as np
 import pytest
-import skimage.util
 import tifffile
 
-from hpunet_jax.data.snemi3d import stacks
-from hpunet_jax.data.snemi3d.stacks import find_stacks, patches, read_labels, read_volume
+from hpunet_jax.data.snemi3d.stacks import find_stacks, read_labels, read_volume
 
 SHAPE = (6, 32, 40)
 
@@ -35,7 +33,7 @@ def write(path, stack, **options):
         ("a.tif", {"photometric": "minisblack"}),
         ("a.tif", {"photometric": "minisblack", "compression": "zlib"}),
         ("a.tif", {"photometric": "minisblack", "compression": "lzw"}),
-        ("a.tif", {"imagej": True}),
+        ("a.tif", {"imagej": True, "metadata": {"axes": "ZYX"}}),
         ("a.h5", {}),
         ("a.h5", {"compression": "gzip", "chunks": (2, 16, 16)}),
     ],
@@ -73,6 +71,8 @@ def test_wrong_types_sizes_and_empty_labels_are_refused(tmp_path, volume, labels
         read_volume(write(tmp_path / "b.tif", volume, photometric="minisblack"))
     with pytest.raises(ValueError, match=r"b\.h5 has only background"):
         read_labels(write(tmp_path / "b.h5", 0 * labels), SHAPE)
+    with pytest.raises(ValueError, match=r"b\.h5 has values from 0 to 400; expected the 8-bit"):
+        read_volume(write(tmp_path / "b.h5", labels.astype(np.int32)), SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_wrong_types_sizes_and_empty_labels_are_refused(tmp_path, volume, labels
     [
         ("cut.tif", {"photometric": "minisblack"}),
         ("cut.tif", {"photometric": "minisblack", "compression": "zlib"}),
-        ("cut.tif", {"imagej": True}),
+        ("cut.tif", {"imagej": True, "metadata": {"axes": "ZYX"}}),
         ("cut.h5", {}),
         ("cut.h5", {"compression": "gzip", "chunks": (1, 32, 40)}),
     ],
@@ -88,19 +88,8 @@ def test_wrong_types_sizes_and_empty_labels_are_refused(tmp_path, volume, labels
 def test_files_cut_short_are_refused(tmp_path, labels, name, options):
     path = write(tmp_path / name, labels, **options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
-    with pytest.raises(ValueError, match=r"cut\.(tif|h5) (cannot be read|has)"):
+    with pytest.raises(ValueError, match=r"cut\.(tif|h5) is damaged"):
         read_labels(path, SHAPE)
-
-
-def test_a_missing_decoder_is_not_called_damage(tmp_path, volume, monkeypatch):
-    path = write(tmp_path / "a.tif", volume, photometric="minisblack", compression="lzw")
-    monkeypatch.setattr(stacks, "_has_decoder", lambda _: False)
-    with pytest.raises(ValueError, match=r"a\.tif is compressed as LZW, for which no decoder"):
-        read_volume(path, SHAPE)
-    path = write(tmp_path / "a.h5", volume, compression="gzip", chunks=(2, 16, 16))
-    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda _: False)
-    with pytest.raises(ValueError, match=r"a\.h5 is compressed by the HDF5 filter deflate, which"):
-        read_volume(path, SHAPE)
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, volume, monkeypatch):
@@ -109,8 +98,8 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, volume, mon
     def refuse(_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tifffile, "TiffFile", refuse)
-    with pytest.raises(ValueError, match=r"a\.tif cannot be read: Permission denied\.$"):
+    monkeypatch.setattr(type(path), "read_bytes", refuse)
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read: .* may not be read by this user"):
         read_volume(path, SHAPE)
 
 
@@ -118,7 +107,7 @@ def test_a_hdf5_file_must_hold_exactly_one_stack(tmp_path, volume):
     path = write(tmp_path / "two.h5", volume)
     with h5py.File(path, "a") as file:
         file["more/raw"] = volume
-    with pytest.raises(ValueError, match=r"two\.h5 has the data sets main, more/raw; expected"):
+    with pytest.raises(ValueError, match=r"two\.h5 has .*main.*more/raw"):
         read_volume(path, SHAPE)
 
 
@@ -133,15 +122,3 @@ def test_stacks_are_found_in_subfolders_and_missing_or_doubled_ones_are_named(tm
     (tmp_path / "train-labels.tif").touch()
     with pytest.raises(ValueError, match="labels is there more than once"):
         find_stacks(tmp_path)
-
-
-def test_patches_tile_the_slices_of_their_split(monkeypatch, volume, labels):
-    monkeypatch.setattr(stacks, "SPLITS", {"train": (0, 4), "test": (4, 6)})
-    cut = list(patches(volume, labels, "test", patch=8))
-    names, images, ids = zip(*cut, strict=True)
-    expected = skimage.util.view_as_blocks(volume[4:], (1, 8, 8)).reshape(-1, 8, 8)
-    np.testing.assert_array_equal(np.stack(images), expected)
-    expected = skimage.util.view_as_blocks(labels[4:], (1, 8, 8)).reshape(-1, 8, 8)
-    np.testing.assert_array_equal(np.stack(ids), expected)
-    assert names[:2] == ("z004_y0000_x0000", "z004_y0000_x0008")
-    assert len(set(names)) == 2 * 4 * 5

@@ -24,17 +24,6 @@ def test_sections_are_found_as_published_and_read_at_a_quarter_of_their_size(
     assert (instances[4:16, 4:16] == instances[10, 10]).all()
 
 
-def test_patches_put_together_are_the_section():
-    maps = np.random.default_rng(0).integers(0, 9, (256, 256, 1))
-    cut = dict(sections.patches(maps, 64))
-    assert len(cut) == 16
-    assert all(patch.shape == (64, 64, 1) for patch in cut.values())
-    np.testing.assert_array_equal(cut["y192_x064"], maps[192:, 64:128])
-    overlapping = dict(sections.patches(maps, 32))
-    assert len(overlapping) == 7 * 7
-    np.testing.assert_array_equal(overlapping["y192_x064"], cut["y192_x064"])
-
-
 @pytest.mark.parametrize("kind", ["nothing", "twice", "lacks", "same number"])
 def test_what_is_not_the_download_is_named(write_sections, tmp_path, kind):
     if kind == "nothing":
