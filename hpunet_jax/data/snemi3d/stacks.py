@@ -123,9 +123,10 @@ def _read(
         voxels = read(path).array
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if voxels.shape[:3] != tuple(shape) or voxels.size != np.prod(shape):
+    voxels = voxels[..., 0] if voxels.shape[3:] == (1,) else voxels
+    if voxels.shape != tuple(shape):
         raise ValueError(
             f"{path} has {'x'.join(map(str, voxels.shape))} voxels; expected "
             f"{'x'.join(map(str, shape))} (z, y, x), one grey value or id each."
         )
-    return voxels.reshape(shape)
+    return voxels
