@@ -5,6 +5,7 @@ import os
 from absl import flags
 
 import hpunet_jax
+from hpunet_jax.config.schema import WEIGHTS as CHOICES
 
 
 class _StepParser(flags.ArgumentParser[int | str]):
@@ -29,7 +30,7 @@ STEP = flags.DEFINE(
     serializer=flags.ArgumentSerializer(),
 )
 WEIGHTS = flags.DEFINE_enum(
-    "weights", "trained", ["trained", "ema"], "Its weights, or their exponential moving average."
+    "weights", CHOICES[0], CHOICES, "Its weights, or their exponential moving average."
 )
 
 

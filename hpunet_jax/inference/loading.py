@@ -20,6 +20,7 @@ from hpunet_jax.checkpoints import (
     read_model,
     read_tf1,
 )
+from hpunet_jax.config.schema import WEIGHTS
 from hpunet_jax.files import exists, is_file, is_folder, read_bytes
 from hpunet_jax.folders import check_local
 from hpunet_jax.inference.calibration import Calibration
@@ -27,10 +28,9 @@ from hpunet_jax.inference.devices import on_all
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.shipped import shipped_models
 from hpunet_jax.networks import build_network
+from hpunet_jax.networks.config import DTYPES
 
 CALIBRATION = "calibration.npz"  # in a work directory
-_DTYPES = ("float32", "bfloat16")
-_WEIGHTS = ("trained", "ema")
 
 
 @no_type_check  # arguments are checked here, see hpunet_jax/arguments.py
@@ -69,9 +69,9 @@ def load(
     path = _path("directory", directory)
     if step is not None and not (isinstance(step, str) and step == "best"):
         step = check_integer("step", step, 0)
-    weights = check_choice("weights", weights, _WEIGHTS)
+    weights = check_choice("weights", weights, WEIGHTS)
     device = _device(device)
-    dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
+    dtype = dtype if dtype is None else check_choice("dtype", dtype, DTYPES)
     if path.parent.name == "pretrained" and path.name and not exists(path):
         models = shipped_models()
         path = models[path.stem].file if path.stem in models else path
@@ -166,7 +166,7 @@ def load_tf1(
     """
     path = check_local(_path("prefix", prefix), "prefix")
     device = _device(device)
-    dtype = dtype if dtype is None else check_choice("dtype", dtype, _DTYPES)
+    dtype = dtype if dtype is None else check_choice("dtype", dtype, DTYPES)
     checkpoint = read_tf1(path)
     config = ml_collections.ConfigDict({"model": dict(checkpoint.model)}).lock()
     config = _with_dtype(config, dtype)

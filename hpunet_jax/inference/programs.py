@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 def program(
     function: Callable[..., Any], network: Network, shape: tuple[int, ...], *settings: Any
 ) -> Callable[..., Any]:
-    """A function of this module, compiled for a network, images of a shape, and settings."""
+    """A function of a network, compiled for it, images of a shape, and settings."""
     return jax.jit(functools.partial(function, network, *settings))
 
 

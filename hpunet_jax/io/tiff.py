@@ -122,7 +122,7 @@ def _check_pages(file: tifffile.TiffFile, data: bytes) -> None:
     """Pages that begin beyond the end of the file are left out, without an error."""
     place = file.pages.next_page_offset  # behind the last page that was found
     order = "little" if file.byteorder == "<" else "big"
-    following = int.from_bytes(data[place : place + file.tiff.offsetsize], order)
+    following = int.from_bytes(data[place : place + (8 if file.is_bigtiff else 4)], order)
     if following >= len(data):
         raise tifffile.TiffFileError(
             f"it has {len(data)} bytes, and its page {len(file.pages)}, counted from 0, should "

@@ -215,7 +215,8 @@ def _look_at_pixels(found: Look, image: Slices) -> None:
     some = pixels.ravel()[:: max(1, pixels.size // _ENOUGH)]
     low, high = np.percentile(some, _BULK) / np.iinfo(pixels.dtype).max
     found.bulk = float(low), float(high)
-    found.contents = tuple(_content(one) for one in image.stored)
+    stored = pixels if image.stored is None else image.stored
+    found.contents = tuple(_content(one) for one in stored)
 
 
 def _content(values: np.ndarray) -> str | None:
