@@ -1,16 +1,18 @@
 """Building TFDS data sets: whole or not at all, by one process at a time, from noted files."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hpunet_jax.data.catalogue import find_builder
-from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.data.tensorflow import tf, tfds
+from hpunet_jax.files import cannot_write
 from hpunet_jax.folders import check_local, used_alone
 from hpunet_jax.io.walk import list_files
 
@@ -88,31 +90,57 @@ def build_whole(
       The prepared builder.
 
     Raises:
-      ValueError: by the builder, if files cannot be used.
+      ValueError, OSError: as `build_aside`.
     """
     data_dir = pathlib.Path(data_dir)
     with used_alone(data_dir, wait=True):
         if not rebuild and find(data_dir).is_prepared():
             return find(data_dir)  # by the process that this one waited for
-        aside = data_dir / ".building"
-        shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
-        try:
-            note = _describe(source, data_dir) if source else None
-            config = tfds.download.DownloadConfig(manual_dir=source)
-            built = find(aside)
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS names the folder aside
-                built.download_and_prepare(download_config=config)
-            folder = pathlib.Path(built.data_path)
-            if note:
-                (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
-            place = data_dir / folder.relative_to(aside)
-            if place.exists():
-                place.rename(aside / "replaced")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(place)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        note = _describe(source, data_dir) if source else None
+        build_aside(find, data_dir, source, note)
     return find(data_dir)
+
+
+def build_aside(
+    find: Callable[[pathlib.Path], tfds.core.DatasetBuilder],
+    data_dir: pathlib.Path,
+    source: str | os.PathLike[str] | None = None,
+    note: Mapping[str, str] | None = None,
+) -> None:
+    """Builds a data set aside and renames it; only where nobody else builds in `data_dir`.
+
+    Args:
+      find: gives the builder for a data directory.
+      data_dir: where the data set is to be; what is there is replaced.
+      source: folder of the files to build from, if any.
+      note: what these files are, to be kept with the data set.
+
+    Raises:
+      ValueError: by the builder, if files cannot be used.
+      OSError: if the disk is full; nothing is left on it then.
+    """
+    aside = data_dir / ".building"
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+    try:
+        config = tfds.download.DownloadConfig(manual_dir=source)
+        built = find(aside)
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS names the folder aside
+            built.download_and_prepare(download_config=config)
+        folder = pathlib.Path(built.data_path)
+        if note:
+            (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+        place = data_dir / folder.relative_to(aside)
+        if place.exists():
+            place.rename(aside / "replaced")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(place)
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
+        full = os.strerror(errno.ENOSPC)  # TFDS hides it in errors of several kinds
+        if full not in str(error):
+            raise
+        raise cannot_write(data_dir, OSError(errno.ENOSPC, full)) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_source(

@@ -6,6 +6,7 @@ A file is decoded from memory, so that errors of the disk or of rights cannot be
 import io
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -120,7 +121,7 @@ def _check_kind(page: tifffile.TiffPage, name: str) -> None:
 
 def _check_pages(file: tifffile.TiffFile, data: bytes) -> None:
     """Pages that begin beyond the end of the file are left out, without an error."""
-    place = file.pages.next_page_offset  # behind the last page that was found
+    place: Any = file.pages.next_page_offset  # an integer, as all pages were looked for
     order = "little" if file.byteorder == "<" else "big"
     following = int.from_bytes(data[place : place + (8 if file.is_bigtiff else 4)], order)
     if following >= len(data):

@@ -11,7 +11,7 @@ pytest.importorskip("tensorflow_datasets")
 
 from hpunet_jax.data import catalogue, pipeline
 from hpunet_jax.data.building import build
-from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.data.tensorflow import tf, tfds
 
 
 class BuildingTestNumbers(tfds.core.GeneratorBasedBuilder):
@@ -66,6 +66,24 @@ def test_a_built_data_set_is_left_alone_while_its_source_is_the_same(tmp_path, s
     for again in (source, None):
         path = pathlib.Path(build(NAME, data_dir, again).data_path)
         assert (path / "dataset_info.json").stat().st_mtime_ns == built
+
+
+def test_a_data_set_in_the_folder_of_its_source_is_no_part_of_it(tmp_path, source):
+    for _ in range(2):
+        assert numbers(build(NAME, source / "built", source)) == [0, 1, 2]
+    with pytest.raises(ValueError, match="is the folder where data sets are built"):
+        build(NAME, source, source)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path, source, monkeypatch):
+    def full(self, folder):
+        yield 0, {"number": 0}
+        raise tf.errors.ResourceExhaustedError(None, None, "a.tfrecord; No space left on device")
+
+    monkeypatch.setattr(BuildingTestNumbers, "_generate_examples", full)
+    with pytest.raises(OSError, match=r"data cannot be written \(No space left .*make room"):
+        build(NAME, tmp_path / "data", source)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".lock"]
 
 
 def test_another_source_is_refused_and_replaces_the_data_when_asked_to(tmp_path, source):

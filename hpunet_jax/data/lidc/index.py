@@ -122,7 +122,7 @@ def _index_xmls(
         try:
             uid = read_series_uid(path)
         except (ValueError, OSError) as error:
-            problems.append(Problem("damaged XML", str(error)))
+            problems.append(_unusable(path, error))
             continue
         if uid is None:
             not_used["XML files that are not about CT scans"] += 1
@@ -151,11 +151,18 @@ def _distinct(paths: list[pathlib.Path], problems: list[Problem]) -> list[pathli
         try:
             markup = read_markup(path)
         except (ValueError, OSError) as error:
-            problems.append(Problem("damaged XML", str(error)))
+            problems.append(_unusable(path, error))
             continue
         if not any(markup.is_same(other) for other in read.values()):
             read[path] = markup
     return list(read) or files[:1]
+
+
+def _unusable(path: pathlib.Path, error: ValueError | OSError) -> Problem:
+    """Why an XML file is not used."""
+    if isinstance(error, OSError):
+        return Problem("unreadable file", f"{path} cannot be read: {error.strerror}.")
+    return Problem("damaged XML", str(error))
 
 
 def _index_folders(

@@ -25,7 +25,7 @@ from hpunet_jax.data.lidc.lesions import GRADERS, Lesion, marked_crops
 from hpunet_jax.data.lidc.report import ScanResult
 from hpunet_jax.data.lidc.xml import Markup, read_markup
 from hpunet_jax.data.problems import Problem
-from hpunet_jax.files import write_aside
+from hpunet_jax.files import cannot_write, write_aside
 
 RULES = 2  # counts up when the same scan would give other crops, or other names
 _KINDS = ("gt", "images")  # masks get their name first: without an image they are not built
@@ -68,7 +68,8 @@ def prepare_scan(
         return dataclasses.replace(blank, skipped=Problem(error.kind, str(error)))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-            raise  # it is no fault of the scan, and the next one would fail too
+            # It is no fault of the scan, and the next one would fail too.
+            raise cannot_write(out, error) from error
         return dataclasses.replace(blank, skipped=_unexpected(scan, error))
     except Exception as error:  # one scan must not end a run of hours; the report names it
         return dataclasses.replace(blank, skipped=_unexpected(scan, error))
@@ -171,6 +172,10 @@ def _write_crops(
 def _readings(path: pathlib.Path) -> Markup:
     try:
         return read_markup(path)
+    except OSError as error:
+        raise BadScanError(
+            "unreadable file", f"{path} cannot be read: {error.strerror}."
+        ) from error
     except ValueError as error:
         raise BadScanError("damaged XML", str(error)) from error
 

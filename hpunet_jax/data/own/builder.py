@@ -15,7 +15,9 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import tqdm
+from google.protobuf import json_format
 
+from hpunet_jax.data.building import build_aside
 from hpunet_jax.data.crop_layout import Grader
 from hpunet_jax.data.own.check import check
 from hpunet_jax.data.own.description import NAME, read_description
@@ -173,11 +175,9 @@ def load(
             return builder
         with write_aside(_note(cache, name)) as path:
             path.write_text(json.dumps({field: getattr(config, field) for field in _FIELDS}))
-        builder = OwnData(data_dir=cache, config=config)
         tfds.disable_progress_bar()  # our generators show how far they are
-        downloads = tfds.download.DownloadConfig(manual_dir=folder)
-        builder.download_and_prepare(download_config=downloads)
-        return builder
+        build_aside(lambda place: OwnData(data_dir=place, config=config), cache, folder)
+        return OwnData(data_dir=cache, config=config)
 
 
 @contextlib.contextmanager
@@ -201,10 +201,10 @@ def _built(cache: pathlib.Path, name: str) -> OwnData | None:
     """The data set if it was built before."""
     try:
         fields = json.loads(_note(cache, name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a note that is missing or damaged is written anew
-        return None
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        builder = OwnData(data_dir=cache, config=OwnDataConfig(**fields))
+    except (OSError, ValueError, AttributeError, TypeError, json_format.ParseError):
+        return None  # what is missing, damaged or of another version is written anew
     return builder if builder.is_prepared() else None
 
 

@@ -142,6 +142,11 @@ def test_several_at_once_build_a_data_set_once(tmp_path, monkeypatch):
         builders = list(pool.map(own_data.load, [tmp_path] * 4))
     assert len(built) == 1
     assert all(builder.is_prepared() for builder in builders)
+    description = pathlib.Path(builders[0].data_path) / "dataset_info.json"
+    for damaged in (description, next((tmp_path / ".tfds").glob("*.json"))):
+        damaged.write_text('{"size')
+        assert own_data.load(tmp_path).info.splits["train"].num_examples == 3
+    assert len(built) == 3
 
 
 def test_8_bits_where_16_were_promised_are_refused(tmp_path):
