@@ -76,6 +76,7 @@ class Series:
     Attributes:
       uid: series instance UID.
       patient: for instance "LIDC-IDRI-0078".
+      size: rows and columns of a slice.
       pixel_spacing: size of a pixel in mm.
       slices: by position, and by name where positions are equal.
       dropped: UIDs of slices whose |SliceLocation| differs from |ImagePositionPatient[-1]|.
@@ -83,6 +84,7 @@ class Series:
 
     uid: str
     patient: str
+    size: tuple[int, int]
     pixel_spacing: float
     slices: Sequence[Slice]
     dropped: Sequence[str]
@@ -203,7 +205,8 @@ def read_series(*folders: str | os.PathLike[str]) -> Series:
     uids = {s.uid for s in slices}
     dropped = [h.SOPInstanceUID for h in headers if h.SOPInstanceUID not in uids]
     spacing = first.PixelSpacing[0]
-    return Series(first.SeriesInstanceUID, first.PatientID, spacing, slices, dropped)
+    size = first.Rows, first.Columns
+    return Series(first.SeriesInstanceUID, first.PatientID, size, spacing, slices, dropped)
 
 
 def read_hounsfield(path: str | os.PathLike[str]) -> Float32[np.ndarray, "H W"]:

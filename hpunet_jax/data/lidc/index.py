@@ -15,6 +15,7 @@ import tqdm
 from hpunet_jax.data.lidc.dicom import BadScanError, dicom_files, is_dicom, read_identity
 from hpunet_jax.data.lidc.xml import Markup, read_markup, read_series_uid
 from hpunet_jax.data.problems import Problem
+from hpunet_jax.io.listing import is_clutter
 from hpunet_jax.io.walk import walk
 
 
@@ -158,6 +159,12 @@ def _distinct(paths: list[pathlib.Path], problems: list[Problem]) -> list[pathli
     return list(read) or files[:1]
 
 
+def _names_a_folder(name: str) -> bool:
+    """Whether crops can lie in a folder of this name, and be found there."""
+    whole = name == pathlib.PurePath(name).name != ""
+    return whole and name.isprintable() and not is_clutter(name)
+
+
 def _unusable(path: pathlib.Path, error: ValueError | OSError) -> Problem:
     """Why an XML file is not used."""
     if isinstance(error, OSError):
@@ -175,6 +182,10 @@ def _index_folders(
             uid, patient, modality = read_identity(folder)
         except BadScanError as error:
             problems.append(Problem(error.kind, str(error)))
+            continue
+        if unusable := [name for name in (patient, uid) if not _names_a_folder(name)]:
+            text = f"{folder}: no folder can be called like its patient or series, {unusable[0]!r}."
+            problems.append(Problem("name of no folder", text))
             continue
         if modality != "CT":
             not_used[f"{modality} series"] += 1

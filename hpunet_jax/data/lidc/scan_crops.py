@@ -140,6 +140,7 @@ def _write_crops(
 ) -> ScanResult:
     markup = _readings(scan.xml)
     series = read_series(*scan.folders)
+    _check_outlines(scan, markup, series)
     try:
         lesions = markup.lesions()
     except ValueError as error:
@@ -178,6 +179,20 @@ def _readings(path: pathlib.Path) -> Markup:
         ) from error
     except ValueError as error:
         raise BadScanError("damaged XML", str(error)) from error
+
+
+def _check_outlines(scan: ScanFiles, markup: Markup, series: Series) -> None:
+    """Refuses outlines that do not lie on the scan's slices."""
+    rows, columns = series.size
+    for reading in (reading for readings in markup.sessions for reading in readings):
+        for contour in reading.contours:
+            for x, y in (contour.points.min(axis=0), contour.points.max(axis=0)):
+                if not (0 <= x < columns and 0 <= y < rows):
+                    raise BadScanError(
+                        "outline beyond the image",
+                        f"{scan.xml} has an outline at {contour.z} mm with the pixel ({x}, {y}), "
+                        f"but the slices in {scan.folders[0]} have {columns}x{rows} pixels.",
+                    )
 
 
 def _odd_sessions(scan: ScanFiles, markup: Markup) -> list[Problem]:

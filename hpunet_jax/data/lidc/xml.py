@@ -142,7 +142,7 @@ def read_markup(path: str | os.PathLike[str]) -> Markup:
         raise ValueError(f"{path} is a {_name(root)}; expected a {_CT} about a CT scan.")
     try:
         return _markup(root)
-    except (ValueError, _Missing) as error:
+    except (ValueError, OverflowError, _Missing) as error:
         raise ValueError(f"{path} does not follow LIDC's schema: {error}.") from error
 
 
@@ -204,8 +204,10 @@ def _reading(number: int, nodule: ElementTree.Element, places: _Places) -> Readi
         uids = _children(roi, "imageSOP_UID")
         uid = (uids[0].text or "").strip() if uids else ""
         z = places.mark(_number(_text(roi, "imageZposition")), uid)
-        inclusion = _text(roi, "inclusion").upper() == "TRUE"
-        contours.append(Contour(z, inclusion, np.array(points, np.int32)))
+        inclusion = _text(roi, "inclusion")
+        if inclusion.upper() not in ("TRUE", "FALSE"):
+            raise ValueError(f"inclusion is {inclusion}; expected TRUE or FALSE")
+        contours.append(Contour(z, inclusion.upper() == "TRUE", np.array(points, np.int32)))
     return Reading(number, _ratings(nodule), tuple(contours))
 
 

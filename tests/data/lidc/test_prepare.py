@@ -221,8 +221,14 @@ def spoil(folder, lidc_files, stored, kind):
     if kind == "number of sessions":
         session = [[(0.0, True, lidc_files.square(100, 120, 21), 3)]]
         lidc_files.markup(xml, 4, [session] * 5)
+    elif kind == "outline beyond the image":
+        outside = [[(0.0, True, lidc_files.square(240, 120, 21), 3)]]
+        lidc_files.markup(xml, 4, [outside, [], [], []])
     elif kind == "series without XML":
         xml.unlink()
+        return folder
+    elif kind == "name of no folder":
+        lidc_files.series(folder, 4, POSITIONS, SIZE, seed=4, patient="../0004")
         return folder
     elif kind == "XML without series":
         for path in folder.glob("*.dcm"):
@@ -252,6 +258,8 @@ def spoil(folder, lidc_files, stored, kind):
     "kind",
     [
         "number of sessions",
+        "outline beyond the image",
+        "name of no folder",
         "series without XML",
         "XML without series",
         "damaged XML",

@@ -86,6 +86,8 @@ def test_other_and_damaged_files_are_named(tmp_path, lidc_files):
     for old, new, words in (
         ("imageZposition", "position", "roi has no imageZposition"),
         ("<xCoord>0<", "<xCoord>?<", "invalid literal"),
+        ("<xCoord>0<", "<xCoord>10000000000<", ".* out of bounds"),
+        ("TRUE", "yes", "inclusion is yes; expected TRUE or FALSE"),
         ("SeriesInstanceUid", "Uid", "ResponseHeader has no SeriesInstanceUid"),
     ):
         path.write_text(text.replace(old, new))
