@@ -14,6 +14,7 @@ folder, or have one mask for each image:
 
 import posixpath
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -93,6 +94,7 @@ def find_graded_images(
         depth = parts.index(kind)
         roots.add("/".join(parts[:depth]))
         stem, suffix = split_suffix("/".join(name.split("/")[depth + 1 :]))
+        stem = unicodedata.normalize("NFC", stem)  # systems write an umlaut in two ways
         if suffix not in suffixes:
             expected = " or ".join(one for one in suffixes if one != "/")
             problems.append(f"{name} is out of place: expected a {expected} file.")

@@ -24,6 +24,13 @@ def test_images_are_found_with_the_masks_of_their_graders():
     )
 
 
+def test_an_umlaut_may_be_written_in_two_ways():
+    names = ["images/Gr\u00f6\u00dfe.png", "gt/Gro\u0308\u00dfe_l0.png"]
+    crops, problems = find_graded_images(names)
+    assert problems == []
+    assert crops == [GradedImage("Gr\u00f6\u00dfe", names[0], {0: names[1]})]
+
+
 def test_folders_in_front_hidden_and_other_files_do_not_matter():
     names = [*names_of("p/a", root="set/train/"), "README.md", "set/train/images/p/._a.png"]
     crops, problems = find_graded_images(names, PUBLISHED)

@@ -15,7 +15,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hpunet_jax.data.crop_archives import Folder
 from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
@@ -25,6 +25,7 @@ from hpunet_jax.io.walk import walk
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # folder: split
 GRADED, INSTANCES = "gt", "instances"
+_INNER = ("images", GRADED, INSTANCES)  # the folders of a part
 
 _NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
@@ -98,7 +99,7 @@ def find_parts(folder: str | os.PathLike[str]) -> dict[str, Part]:
 
 
 def find_others(folder: str | os.PathLike[str]) -> list[str]:
-    """A sentence for each folder beside the parts: it may be one that is called differently."""
+    """A sentence for each folder that is not read: it may be one that is called differently."""
     folder = pathlib.Path(folder)
     known = [*PARTS]
     if not any((folder / part).is_dir() for part in PARTS):
@@ -109,12 +110,26 @@ def find_others(folder: str | os.PathLike[str]) -> list[str]:
         for entry in folder.iterdir()
         if entry.is_dir() and entry.name not in known and not is_clutter(entry.name)
     )
-    sentences = []
-    for name in others:
-        meant = [part for part in PARTS if name.lower().startswith(part)]
-        hint = f" Rename it to {meant[0]} if that is meant." if meant else ""
-        sentences.append(f"{name} is not read: the folders are called {', '.join(PARTS)}.{hint}")
+    sentences = [_not_read(name, name, PARTS) for name in others]
+    for part in (name for name in PARTS if name in known and (folder / name).is_dir()):
+        inner = sorted(entry.name for entry in (folder / part).iterdir() if entry.is_dir())
+        sentences += [
+            _not_read(f"{part}/{name}", name, _INNER)
+            for name in inner
+            if not is_clutter(name) and not _has_inner(folder / part / name)
+        ]
     return sentences
+
+
+def _has_inner(folder: pathlib.Path) -> bool:
+    """Whether a folder is one that is read, or has one below it."""
+    return any(place.name in _INNER for place, _ in walk(folder))
+
+
+def _not_read(shown: str, name: str, known: Iterable[str]) -> str:
+    meant = [one for one in known if name.lower().startswith(one)]
+    hint = f" Rename it to {meant[0]} if that is meant." if meant else ""
+    return f"{shown} is not read: the folders are called {', '.join(known)}.{hint}"
 
 
 def find_images(part: Part, file_ending: str = "") -> tuple[list[GradedImage], list[str]]:
@@ -142,7 +157,7 @@ def _part(root: pathlib.Path, name: str) -> Part:
         if suffix in _VOXELS and path.with_suffix(".mhd").is_file():
             continue  # the voxels of a MetaImage
         inner = pathlib.PurePosixPath(file).parent.as_posix()
-        alone = inner.rpartition("/")[2] in ("images", GRADED, INSTANCES)
+        alone = inner.rpartition("/")[2] in _INNER
         if not alone and suffix not in others and is_dicom(path):
             files[f"{inner}{_SERIES}"] = path.parent
         else:

@@ -206,6 +206,16 @@ def test_without_training_images_nothing_is_ready(folder):
     assert not report.ready
     assert "Not ready for training: there is no folder train with images" in report.to_text()
     assert "training is not read: the folders are called train, val, test." in report.to_text()
+    (folder / "test/Images of today").mkdir()
+    (folder / "test/set").mkdir()
+    for name in ("images", "gt"):
+        (folder / f"test/{name}").rename(folder / f"test/set/{name}")
+    report = check(folder)
+    assert report.problems == []
+    assert (
+        "test/Images of today is not read: the folders are called images, gt, instances. Rename "
+        "it to images if that is meant." in report.to_text()
+    )
 
 
 def test_what_is_suspicious_is_told_without_refusing_it(folder):
