@@ -31,3 +31,12 @@ def source_digest(files: Sequence[str]) -> str:
         header = read_header(file)
         digest.update(repr([tag_of(header, tag) for tag in (*_TAGS, _INSTANCE)]).encode())
     return digest.hexdigest()[:16]
+
+
+def patient_of(file: str) -> str:
+    """The patient's ID that a DICOM file says; "" if it says none.
+
+    Raises:
+      ValueError: if the file is damaged; it names the file.
+    """
+    return tag_of(read_header(file), "0010|0020").strip()

@@ -20,6 +20,7 @@ from hpunet_jax.data.own.judge_images import (
     image_warnings,
     instance_problems,
     instance_warnings,
+    patient_warnings,
     shown_spacing,
     spacing_warnings,
     value_warnings,
@@ -98,6 +99,7 @@ def check(
         warnings=[
             *(Problem("folder that is not read", text) for text in find_others(folder)),
             *image_warnings(readable, crop),
+            *patient_warnings(parts),
             *value_warnings(readable, preparation),
             *spacing_warnings(readable, preparation),
             *mask_warnings(parts, names),

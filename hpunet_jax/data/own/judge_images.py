@@ -70,6 +70,25 @@ def _where(look: Look, number: int) -> str:
     return f"slice {number} of {look.name}" if look.slices else look.name
 
 
+def patient_warnings(parts: Mapping[str, Sequence[Look]]) -> list[Problem]:
+    """Patients whose images are in two parts, as far as files know whose they are."""
+    warnings = []
+    first: dict[str, tuple[str, Look]] = {}
+    told = set()
+    for part, looks in parts.items():
+        for look in looks:
+            known, other = first.setdefault(look.patient, (part, look))
+            if look.patient and known != part and look.patient not in told:
+                told.add(look.patient)
+                text = (
+                    f"{other.name} and {look.name} are of one patient, {look.patient!r}: scores of "
+                    "patients that were trained on are too good. Put all of them into one part, "
+                    "unless the ID stands for many."
+                )
+                warnings.append(Problem("patient in two parts", text))
+    return warnings
+
+
 def image_warnings(looks: Iterable[Look], centre: tuple[int, int] | None) -> list[Problem]:
     """Images that are turned while their masks are not; and such that have nothing to score."""
     warnings = []

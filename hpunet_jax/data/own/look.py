@@ -19,6 +19,7 @@ from hpunet_jax.data.own.examples import (
 from hpunet_jax.data.own.folder import INSTANCES, Part
 from hpunet_jax.data.problems import Problem
 from hpunet_jax.io import Preparation, Slices
+from hpunet_jax.io.dicom_source import patient_of
 from hpunet_jax.io.preparation import WindowNeeded
 from hpunet_jax.labels import IGNORED
 
@@ -101,6 +102,7 @@ class Look:
       contents: of each slice, or of the picture, a digest of its values in the file; None if all
         are equal.
       turned: whether the file said that it is to be turned.
+      patient: of DICOM, the patient's ID; "": the file does not know.
       masks: by grader.
       crop_ignored: whether all masks are ignored within the centre crop.
       instances: of a data set of instances, what their map holds.
@@ -118,6 +120,7 @@ class Look:
     bulk: tuple[float, float] = (0.0, 1.0)
     contents: tuple[str | None, ...] = ()
     turned: bool = False
+    patient: str = ""
     masks: dict[Grader, MaskLook] = dataclasses.field(default_factory=dict)
     crop_ignored: bool = False
     instances: InstancesLook | None = None
@@ -210,6 +213,8 @@ def _look_at_pixels(found: Look, image: Slices) -> None:
     height, width = pixels.shape[1:3]
     found.size, found.turned = (height, width), image.turned
     found.slices = 0 if image.volume is None else len(pixels)
+    files = image.volume.files if image.volume else ()
+    found.patient = patient_of(files[0]) if files else ""
     found.kind = pixels.shape[3], 8 * pixels.dtype.itemsize
     found.spacing, found.values, found.ends = image.spacing, image.values, image.ends
     some = pixels.ravel()[:: max(1, pixels.size // _ENOUGH)]

@@ -212,3 +212,26 @@ def test_more_instances_than_can_be_numbered_are_named(cells):
         "too many instances": "train/instances/b.tif has 65,536 instances in one image or slice: "
         "expected at most 65,535. Cut the image into smaller ones, or remove stray pixels."
     }
+
+
+def test_a_patient_in_two_parts_is_told(scans):
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number, part in enumerate(("train", "test")):
+        (scans / f"{part}/images/a.nii.gz").unlink()
+        (scans / f"{part}/images/a").mkdir()
+        ct = np.random.default_rng(number).integers(-1000, 1000, (3, 12, 10)).astype(np.int16)
+        for z, one in enumerate(ct):
+            image = sitk.GetImageFromArray(one[None])
+            image.SetSpacing((0.5, 0.5, 3.0))
+            tags = {"0020|000e": f"1.2.{number + 1}", "0020|0032": f"0\\0\\{3 * z}"}
+            for tag, value in {**tags, "0010|0020": "P 1", "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+                image.SetMetaData(tag, value)
+            writer.SetFileName(str(scans / f"{part}/images/a/{z}.dcm"))
+            writer.Execute(image)
+    report = check(scans, preparation=LUNG)
+    assert report.problems == []
+    assert (
+        "train/images/a and test/images/a are of one patient, 'P 1': scores of patients"
+        in kinds(report.warnings)["patient in two parts"]
+    )
