@@ -241,8 +241,12 @@ def check_addresses(values: Mapping[str, Any]) -> None:
 
 
 def is_said_here(record: standard_logging.LogRecord) -> bool:
-    """Whether a message is to be shown: not Orbax's about errors that it hands to who waits."""
-    return not (record.exc_info and "orbax" in pathlib.Path(record.pathname).parts)
+    """Whether a message is to be shown.
+
+    Not Orbax's about errors that it hands to who waits, and not what TFDS finds beside a data set.
+    """
+    parts = pathlib.Path(record.pathname).parts
+    return not ((record.exc_info and "orbax" in parts) or "tensorflow_datasets" in parts)
 
 
 def one_line_for_bad_input(problem: threading.ExceptHookArgs) -> None:

@@ -117,6 +117,10 @@ def _numbered(labels: Any, path: pathlib.Path) -> dict[int, str]:
     if not isinstance(labels, dict):
         raise ValueError(f'{path}: labels must be an object such as {{"background": 0}}.')
     if all(str(key).isdecimal() for key in labels):
+        if not all(isinstance(name, str) for name in labels.values()):
+            raise ValueError(f"{path}: labels must be numbers by names, or names by numbers.")
+        if len(set(labels.values())) < len(labels):
+            raise ValueError(f"{path}: labels must have names of their own: {labels}.")
         labels = {name: int(value) for value, name in labels.items()}
     names: dict[int, str] = {}
     for name, value in labels.items():

@@ -110,7 +110,13 @@ def find_others(folder: str | os.PathLike[str]) -> list[str]:
         for entry in folder.iterdir()
         if entry.is_dir() and entry.name not in known and not is_clutter(entry.name)
     )
-    sentences = [_not_read(name, name, PARTS) for name in others]
+    partners = {one: other for pair in _NNUNET.values() for one, other in (pair, pair[::-1])}
+    sentences = [
+        f"{name} is not read: there is no {partners[name]}."
+        if name in partners and known != [*PARTS]
+        else _not_read(name, name, PARTS)
+        for name in others
+    ]
     for part in (name for name in PARTS if name in known and (folder / name).is_dir()):
         inner = sorted(entry.name for entry in (folder / part).iterdir() if entry.is_dir())
         sentences += [

@@ -53,6 +53,11 @@ def test_without_the_file_the_value_is_the_class_or_255_the_foreground(tmp_path)
         ({"labels": {"whole": [1, 2]}}, r"label 'whole' is a region of several values, \[1, 2\]"),
         ({"labels": {"a": 256}}, "label 'a' is 256: expected an integer from 0 to 255"),
         ({"labels": {"a": 1, "b": 1}}, "'a' and 'b' have the same value 1"),
+        (
+            {"labels": {"0": ["a"], "1": "b"}},
+            "labels must be numbers by names, or names by numbers",
+        ),
+        ({"labels": {"0": "a", "1": "a"}}, "labels must have names of their own"),
         ({"labels": ["a"]}, "labels must be an object"),
         ({"channel_names": ["CT"]}, "channel_names must be an object"),
         ({"file_ending": "nii"}, "file_ending must be a suffix such as .nii.gz, not 'nii'"),

@@ -108,6 +108,8 @@ def test_nnunets_folders_and_description_are_understood(tmp_path):
         strict=True,
     )
     assert list(find_parts(tmp_path)) == ["train", "test"]
+    (tmp_path / "labelsTs").rename(tmp_path / "labels")
+    assert find_others(tmp_path)[0] == "imagesTs is not read: there is no labelsTs."
     save(tmp_path / "imagesTr/a_0001.nii.gz", CT)
     with pytest.raises(ValueError, match=r"a_0001\.nii\.gz is a further channel of a: one channel"):
         find_parts(tmp_path)
