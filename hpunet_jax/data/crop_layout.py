@@ -104,7 +104,7 @@ def find_graded_images(
             problems.append(f"{name} and {found[stem]} differ in their suffix only.")
         found[stem] = name
     for stem, name in drawn.items():
-        image, grader = (stem, 0) if folder != "gt" else _whose(stem, images, graders is None)
+        image, grader = (stem, 0) if folder != "gt" else whose(stem, images, graders is None)
         if image is None:
             problems.append(f"{name} is out of place: expected a name that ends in _l<number>.png.")
             continue
@@ -143,7 +143,7 @@ def find_graded_images(
     return Layout(graded, problems)
 
 
-def _whose(stem: str, images: Collection[str], any_layout: bool) -> tuple[str | None, Grader]:
+def whose(stem: str, images: Collection[str], any_layout: bool) -> tuple[str | None, Grader]:
     """The image that a mask belongs to by its name, and its grader; None: the name says neither.
 
     Args:

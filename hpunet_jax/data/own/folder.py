@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from hpunet_jax.data.crop_archives import Folder
-from hpunet_jax.data.crop_layout import GradedImage, find_graded_images
+from hpunet_jax.data.crop_layout import GradedImage, find_graded_images, whose
 from hpunet_jax.io import SUFFIXES, is_clutter
 from hpunet_jax.io.listing import MEDICAL, is_dicom, split_suffix
 from hpunet_jax.io.walk import walk
@@ -42,12 +42,14 @@ class Part:
       root: the data set.
       files: each image and mask by its name in the layout; `images/ct/` is a DICOM series.
       kind: `GRADED` or `INSTANCES`.
+      lonely: a sentence for each file that has no partner, and is not among `files`.
     """
 
     name: str
     root: pathlib.Path
     files: Mapping[str, pathlib.Path]
     kind: str = GRADED
+    lonely: tuple[str, ...] = ()
 
     def shown(self, name: str) -> str:
         """Where a file lies in the data set, for messages."""
@@ -147,7 +149,7 @@ def find_images(part: Part, file_ending: str = "") -> tuple[list[GradedImage], l
     """
     suffixes = (file_ending,) if file_ending else (*SUFFIXES, *MEDICAL)
     layout = find_graded_images(part.files, suffixes=(*suffixes, _SERIES), folder=part.kind)
-    problems = [f"{part.name}/{problem}" for problem in layout.problems]
+    problems = [*part.lonely, *(f"{part.name}/{problem}" for problem in layout.problems)]
     if not layout.images:
         problems.append(f"{part.name} has no image with a mask.")
     return layout.images, problems
@@ -160,8 +162,8 @@ def _part(root: pathlib.Path, name: str) -> Part:
     for file in folder.names:
         path = folder.path / file
         suffix = split_suffix(file)[1]
-        if suffix in _VOXELS and path.with_suffix(".mhd").is_file():
-            continue  # the voxels of a MetaImage
+        if _is_voxels(path):
+            continue
         inner = pathlib.PurePosixPath(file).parent.as_posix()
         alone = inner.rpartition("/")[2] in _INNER
         if not alone and suffix not in others and is_dicom(path):
@@ -183,7 +185,7 @@ def _has(files: Mapping[str, pathlib.Path], kind: str) -> bool:
 
 
 def _nnunet_part(root: pathlib.Path, name: str, images: str, labels: str) -> Part:
-    files: dict[str, pathlib.Path] = {}
+    cases: dict[str, pathlib.Path] = {}
     for path in _files_in(root / images):
         stem, suffix = split_suffix(path.name)
         match = _CHANNEL.fullmatch(stem)
@@ -194,13 +196,31 @@ def _nnunet_part(root: pathlib.Path, name: str, images: str, labels: str) -> Par
                 f"{path} is a further channel of {match['case']}: one channel is read, or RGB in "
                 "one file; move the others elsewhere."
             )
-        files[f"images/{match['case']}{suffix}"] = path
-    for path in _files_in(root / labels):
-        files[f"{GRADED}/{path.name}"] = path
-    return Part(name, root, files)
+        cases[f"{match['case']}{suffix}"] = path
+    drawn = {path.name: path for path in _files_in(root / labels)}
+    known = {split_suffix(file)[0] for file in cases}
+    of_case = {file: whose(split_suffix(file)[0], known, any_layout=True)[0] for file in drawn}
+    labelled = set(of_case.values())
+    lonely = [
+        f"{images}/{path.name} has no labels: expected {labels}/{file}."
+        for file, path in cases.items()
+        if split_suffix(file)[0] not in labelled
+    ]
+    for file in drawn:
+        stem, suffix = split_suffix(file)
+        if of_case[file] not in known:
+            lonely.append(f"{labels}/{file} has no image: expected {images}/{stem}_0000{suffix}.")
+    files = {f"images/{f}": p for f, p in cases.items() if split_suffix(f)[0] in labelled}
+    files |= {f"{GRADED}/{f}": p for f, p in drawn.items() if of_case[f] in known}
+    return Part(name, root, files, lonely=tuple(lonely))
 
 
 def _files_in(folder: pathlib.Path) -> list[pathlib.Path]:
     """The files in a folder, without those in folders below."""
     place, names = next(walk(folder))
-    return [place / name for name in names]
+    return [place / name for name in names if not _is_voxels(place / name)]
+
+
+def _is_voxels(path: pathlib.Path) -> bool:
+    """Whether a file holds the voxels of a MetaImage."""
+    return path.suffix.lower() in _VOXELS and path.with_suffix(".mhd").is_file()

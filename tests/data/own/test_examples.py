@@ -108,6 +108,12 @@ def test_nnunets_folders_and_description_are_understood(tmp_path):
         strict=True,
     )
     assert list(find_parts(tmp_path)) == ["train", "test"]
+    (tmp_path / "labelsTs/a.nii.gz").rename(tmp_path / "labelsTs/b.nii.gz")
+    assert find_images(find_parts(tmp_path)["test"])[1] == [
+        "imagesTs/a_0000.nii.gz has no labels: expected labelsTs/a.nii.gz.",
+        "labelsTs/b.nii.gz has no image: expected imagesTs/b_0000.nii.gz.",
+        "test has no image with a mask.",
+    ]
     (tmp_path / "labelsTs").rename(tmp_path / "labels")
     assert find_others(tmp_path)[0] == "imagesTs is not read: there is no labelsTs."
     save(tmp_path / "imagesTr/a_0001.nii.gz", CT)
