@@ -36,9 +36,11 @@ def main(_) -> None:
     from hpunet_jax.data.own.folder import find_parts
 
     if _JSON.value:
-        check_apart(_JSON.value, pathlib.Path(_DIR.value) / "dataset.json")
-        for part in find_parts(_DIR.value):
-            check_apart(_JSON.value, pathlib.Path(_DIR.value) / part)
+        folder = pathlib.Path(_DIR.value)
+        check_apart(_JSON.value, folder / "dataset.json")
+        for name, part in find_parts(folder).items():
+            for place in {folder / name, *(path.parent for path in part.files.values())}:
+                check_apart(_JSON.value, place)
     report = check(
         _DIR.value,
         size=program.parse_size("size", _SIZE.value),

@@ -10,6 +10,7 @@ import tqdm
 from hpunet_jax.data.lidc.lesions import GRADERS
 from hpunet_jax.data.lidc_v1.files import HDF5, PICKLES, SIZE, Slices
 from hpunet_jax.data.tensorflow import tfds
+from hpunet_jax.io import is_clutter
 
 NUM_IMAGES = 15_096
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -85,6 +86,7 @@ def _find_file(folder: pathlib.Path) -> pathlib.Path:
     """The one file of slices in the folder, or in its subfolder lidc_v1."""
     for place in (folder / "lidc_v1", folder):
         files = sorted(place.iterdir()) if place.is_dir() else []
+        files = [file for file in files if not is_clutter(file.name)]
         files = [file for file in files if file.suffix.lower() in (*PICKLES, *HDF5)]
         if len(files) > 1:
             raise ValueError(

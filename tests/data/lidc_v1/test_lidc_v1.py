@@ -137,6 +137,8 @@ def test_other_numbers_of_slices_two_files_or_none_are_refused(tmp_path):
     source = write_pickle(tmp_path / "source", slices())
     with pytest.raises(ValueError, match=r"12 slices, expected 15,096.*any_count"):
         build("lidc_v1", tmp_path / "data", source)
+    (source / "._more.hdf5").touch()  # of a Mac, and none of the user's
+    build("lidc_v1/any_count", tmp_path / "hidden", source)
     (source / "more.hdf5").touch()
     with pytest.raises(ValueError, match=r"data_lidc\.pickle and more\.hdf5: leave one"):
         build("lidc_v1/any_count", tmp_path / "data", source)
