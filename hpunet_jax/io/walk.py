@@ -20,8 +20,8 @@ def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[pathlib.Path, list[st
       The folders, each before those in it.
 
     Raises:
-      ValueError: a name is no text in UTF-8, or a link leads nowhere.
-      OSError: a folder may not be listed, or there is none.
+      ValueError: a name is no text in UTF-8.
+      OSError: a folder may not be listed, or there is none, or a link leads nowhere.
     """
     yield from _walk(pathlib.Path(folder), frozenset())
 
@@ -43,9 +43,9 @@ def _walk(
         if os.path.isdir(entry.path):
             folders.append(entry.name)
         elif entry.is_symlink() and not os.path.exists(entry.path):
-            raise ValueError(
-                f"{entry.path} is a link to {os.readlink(entry.path)}, which does not exist: mend "
-                "or remove it."
+            raise FileNotFoundError(
+                f"{entry.path} is a link to nothing ({os.readlink(entry.path)}): mend it, or "
+                "remove it."
             )
         else:
             files.append(entry.name)
