@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import tqdm
 
 from hpunet_jax.data.own.builder import OwnData
 from hpunet_jax.data.reading import check_count, encoded_dataset, numpy_batches
@@ -16,7 +17,7 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
 
     It follows from the data set's `data_set_name` and the stored examples of all splits, in their
     order; not from where the data set lies, nor from the bytes of its files, which differ between
-    two builds of the same examples.
+    two builds of the same examples. All examples are read.
 
     Args:
       builder: a prepared builder.
@@ -38,7 +39,10 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
                     "data set again."
                 )
         found = 0
-        for example in numpy_batches(encoded_dataset(builder, split), builder):
+        examples = numpy_batches(encoded_dataset(builder, split), builder)
+        # Large data sets take minutes.
+        total = info.num_examples
+        for example in tqdm.tqdm(examples, f"reading {split}", total, unit="example", delay=5):
             for name, value in sorted(example.items()):
                 stored = _stored(value)
                 hashed.update(f"{split} {found} {name} {len(stored)} ".encode() + stored)
