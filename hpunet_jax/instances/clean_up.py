@@ -6,6 +6,8 @@ from typing import Literal, no_type_check
 import numpy as np
 import scipy.ndimage
 
+from hpunet_jax.arguments import check_choice, check_integer
+
 NoNeighbour = Literal["keep", "background"]
 
 
@@ -42,10 +44,11 @@ def clean_up(
       Of the shape and type of `instances`.
 
     Raises:
-      ValueError: for maps of another number of axes or type, or sizes that make no sense.
+      ValueError: for maps of another number of axes or type, sizes that make no sense, or a
+        background that the maps' type does not hold.
     """
     instances = np.asarray(instances)
-    _check(instances, erosion, neighbourhood, no_neighbour)
+    _check(instances, erosion, neighbourhood, no_neighbour, background)
     eliminated = _eliminated(instances, erosion, background)
     if not len(eliminated):
         return instances.copy()
@@ -77,38 +80,41 @@ def _majority(box: np.ndarray, excluded: tuple[int, int]) -> int | None:
 
 @no_type_check
 def _check(
-    instances: np.ndarray, erosion: int, neighbourhood: int, no_neighbour: NoNeighbour
+    instances: np.ndarray,
+    erosion: int,
+    neighbourhood: int,
+    no_neighbour: NoNeighbour,
+    background: int,
 ) -> None:
     if instances.ndim != 2 or not np.issubdtype(instances.dtype, np.integer):
         raise ValueError(
             f"instances are {instances.dtype} of shape {instances.shape}: expected integers [H, W]."
         )
-    if erosion < 1:
-        raise ValueError(f"erosion is {erosion}: expected the side of a square, 1 or more.")
-    if neighbourhood < 1 or neighbourhood % 2 == 0:
-        raise ValueError(
-            f"neighbourhood is {neighbourhood}: expected the side of a box around a pixel, an odd "
-            "number."
-        )
-    if no_neighbour not in ("keep", "background"):
-        raise ValueError(f"no_neighbour is {no_neighbour!r}: expected 'keep' or 'background'.")
+    check_integer("erosion", erosion, 1)
+    check_integer("neighbourhood", neighbourhood, 1, odd=True)
+    check_choice("no_neighbour", no_neighbour, ("keep", "background"))
+    held = np.iinfo(instances.dtype)
+    check_integer("background", background, int(held.min), int(held.max))
 
 
 def _eliminated(instances: np.ndarray, erosion: int, background: int) -> np.ndarray:
     """Labels of the clusters that do not survive, ascending."""
     height, width = instances.shape
-    labels = np.unique(instances)
-    survive = np.empty(0, instances.dtype)
+    labels, number = np.unique(instances, return_inverse=True)
+    survive = np.empty(0, np.int64)
     if erosion <= min(height, width):
-        # A square lies in one cluster where its least and its greatest label are equal.
+        # A square lies in one cluster where its least and its greatest label are equal; numbers
+        # of labels, since the filters compute in float64, in which large labels may be equal.
+        number = number.reshape(height, width)
         windows = (
             slice(erosion // 2, erosion // 2 + size - erosion + 1) for size in (height, width)
         )
         inside = tuple(windows)
-        least = scipy.ndimage.minimum_filter(instances, erosion)[inside]
-        greatest = scipy.ndimage.maximum_filter(instances, erosion)[inside]
+        least = scipy.ndimage.minimum_filter(number, erosion)[inside]
+        greatest = scipy.ndimage.maximum_filter(number, erosion)[inside]
         survive = np.unique(least[least == greatest])
-    return labels[~np.isin(labels, survive) & (labels != background)]
+    eliminated = np.delete(labels, survive)
+    return eliminated[eliminated != background]
 
 
 def _pixels_of(instances: np.ndarray, labels: np.ndarray) -> dict[int, list[tuple[int, int]]]:

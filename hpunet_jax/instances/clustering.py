@@ -7,13 +7,16 @@ so the Hamming distance of Algorithm 1 is twice the number of samples in which t
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+
+from hpunet_jax.arguments import check_integer
 
 _WORD = 64  # bits
 
 
+@no_type_check  # it checks by itself, with sentences
 def hamming_cluster(
     labels: np.ndarray | Sequence[np.ndarray],
     threshold: int,
@@ -47,11 +50,10 @@ def hamming_cluster(
         threshold, or more pixels than int32 can number.
     """
     labels = _checked_stack(labels)
-    if threshold < 0:
-        raise ValueError(f"threshold is {threshold}: expected 0 (equal samples only) or more.")
-    if background is not None and background < 0:
-        raise ValueError(f"background is {background}: expected a label, 0 or more, or None.")
-    differences = int(threshold) // 2  # samples that may differ
+    threshold = check_integer("threshold", threshold, 0)
+    if background is not None:
+        background = check_integer("background", background, 0)
+    differences = threshold // 2  # samples that may differ
     size = labels.shape[1:]
     if not np.prod(size):
         return np.zeros(size, np.int32)

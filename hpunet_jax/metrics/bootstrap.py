@@ -5,6 +5,8 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
+from hpunet_jax.arguments import check_integer
+
 
 class Estimate(NamedTuple):
     """A score with its error.
@@ -45,8 +47,7 @@ def bootstrap(
     scores = np.asarray(scores, np.float64)
     if scores.ndim not in (1, 2):
         raise ValueError(f"scores have shape {scores.shape}: expected [images] or [runs, images].")
-    if num_bootstraps < 1:
-        raise ValueError(f"num_bootstraps is {num_bootstraps}: expected 1 or more.")
+    num_bootstraps = check_integer("num_bootstraps", num_bootstraps, 1)
     scores = np.atleast_2d(scores)
     scores = scores[:, ~np.isnan(scores).any(axis=0)]
     if not scores.size:

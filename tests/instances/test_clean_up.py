@@ -54,6 +54,9 @@ def test_equals_appendix_h_sentence_by_sentence(instances, options):
     assert result.dtype == np.int32
     np.testing.assert_array_equal(result, appendix_h(instances, *options))
     np.testing.assert_array_equal(instances, given_map)
+    far = 2**60  # of labels that differ by 1, float64 knows no difference there
+    wide = clean_up(instances.astype(np.int64) + far, *options[:3], options[3] + far)
+    np.testing.assert_array_equal(wide - far, result)
 
 
 @pytest.mark.parametrize("no_neighbour", ["keep", "background"])
@@ -131,9 +134,11 @@ def test_survivors_keep_all_their_pixels(instances):
     [
         (np.zeros((2, 4, 4), int), {}, r"shape \(2, 4, 4\): expected integers \[H, W\]"),
         (np.zeros((4, 4)), {}, "instances are float64"),
-        (np.zeros((4, 4), int), {"erosion": 0}, "erosion is 0"),
-        (np.zeros((4, 4), int), {"neighbourhood": 10}, "neighbourhood is 10: .* odd"),
-        (np.zeros((4, 4), int), {"no_neighbour": "drop"}, "'keep' or 'background'"),
+        (np.zeros((4, 4), int), {"erosion": 0}, "erosion must be .* of 1 or more, not 0"),
+        (np.zeros((4, 4), int), {"erosion": 2.5}, "erosion must be an integer"),
+        (np.zeros((4, 4), int), {"neighbourhood": 10}, "neighbourhood must be an odd .* not 10"),
+        (np.zeros((4, 4), int), {"no_neighbour": "drop"}, "'keep', 'background'"),
+        (np.ones((4, 4), np.uint8), {"background": 300}, "background must be .* from 0 to 255"),
     ],
 )
 def test_arguments_that_make_no_sense_are_named(instances, options, sentence):

@@ -191,8 +191,9 @@ def test_all_classes_but_those_of_instances_become_background():
         (np.zeros((2, 4, 4)), {}, "labels are float64: expected integers"),
         (np.full((2, 4, 4), -1), {}, "go down to -1"),
         (np.broadcast_to(np.uint8(0), (1, 1 << 16, 1 << 15)), {}, "more clusters than int32"),
-        (np.zeros((2, 4, 4), int), {"threshold": -1}, "threshold is -1"),
-        (np.zeros((2, 4, 4), int), {"background": -3}, "background is -3"),
+        (np.zeros((2, 4, 4), int), {"threshold": -1}, "threshold must be .* not -1"),
+        (np.zeros((2, 4, 4), int), {"threshold": 1.5}, "threshold must be an integer"),
+        (np.zeros((2, 4, 4), int), {"background": -3}, "background must be .* not -3"),
     ],
 )
 def test_stacks_that_cannot_be_clustered_are_named(labels, options, sentence):

@@ -47,7 +47,8 @@ def test_images_without_a_score_are_left_out():
 
 
 def test_arguments_that_make_no_sense_are_named():
-    with pytest.raises(ValueError, match="num_bootstraps is 0"):
-        bootstrap(np.ones(3), num_bootstraps=0)
+    for wrong in (0, 2.5, True, None):
+        with pytest.raises(ValueError, match=f"num_bootstraps must be .*, not {wrong}"):
+            bootstrap(np.ones(3), num_bootstraps=wrong)
     with pytest.raises(ValueError, match=r"\(1, 2, 3\)"):
         bootstrap(np.ones((1, 2, 3)))
