@@ -71,7 +71,7 @@ def match(
       The detections of this image, with the number 0.
 
     Raises:
-      ValueError: if shapes do not fit together.
+      ValueError: if shapes do not fit together, or a score is NaN.
     """
     nowhere = np.zeros(np.shape(truth), bool)
     groups = nowhere if groups is None else np.asarray(groups, bool)
@@ -84,6 +84,8 @@ def match(
         raise ValueError(
             f"there are {np.shape(scores)} scores, but {len(ids)} instances: expected one each."
         )
+    if np.isnan(np.asarray(scores, np.float64)).any():
+        raise ValueError("scores hold NaN: instances are ranked by them.")
     objects, thing = numbered(np.asarray(truth))
     group = len(objects) + 1
     thing = np.where(groups.ravel(), group, thing)

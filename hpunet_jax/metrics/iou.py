@@ -12,6 +12,7 @@ from typing import Literal, no_type_check
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped
 
+from hpunet_jax.arguments import check_array
 from hpunet_jax.labels import IGNORED
 
 Absent = Literal["one", "nan"]
@@ -45,7 +46,8 @@ def pairwise_iou(
       float64 [B, N, G]; NaN only with absent='nan', for pairs without any of the classes.
 
     Raises:
-      ValueError: for shapes that do not fit together, or an unknown `absent`.
+      ValueError: for shapes that do not fit together, numbers that are no integers, negative
+        labels, or an unknown `absent`.
     """
     return mean_over_classes(pairwise_class_iou(a, b, classes, ignore), absent)
 
@@ -71,9 +73,13 @@ def pairwise_class_iou(
       float64 [B, N, G, K]; NaN where neither map has the class.
 
     Raises:
-      ValueError: for shapes that do not fit together.
+      ValueError: for shapes that do not fit together, numbers that are no integers, or negative
+        labels.
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = (
+        check_array(name, maps, "iub", (None,) * np.ndim(maps), "[maps, B, H, W]")
+        for name, maps in (("a", a), ("b", b))
+    )
     if a.ndim != 4 or b.ndim != 4 or a.shape[1:] != b.shape[1:]:
         raise ValueError(
             f"label maps have shapes {a.shape} and {b.shape}: expected [N, B, H, W] and "
@@ -96,6 +102,8 @@ def pairwise_class_iou(
         if ignore is not None:
             keep = ~np.asarray(ignore[image], bool).ravel()
             maps_a, maps_b = maps_a[:, keep], maps_b[:, keep]
+        _check_not_negative("a", maps_a)
+        _check_not_negative("b", maps_b)
         result[image] = _pairs_of_one_image(maps_a, maps_b, classes)
     return result
 
@@ -160,6 +168,14 @@ def iou(
       ValueError: see `pairwise_iou`.
     """
     return pairwise_iou(np.asarray(a)[None], np.asarray(b)[None], classes, absent, ignore)[:, 0, 0]
+
+
+def _check_not_negative(name: str, maps: np.ndarray) -> None:
+    if maps.dtype.kind == "i" and maps.min(initial=0) < 0:
+        raise ValueError(
+            f"{name} holds the label {maps.min()} in pixels that are evaluated: expected classes "
+            f"of 0 or more, and {IGNORED} or `ignore` for pixels that are not."
+        )
 
 
 def _pairs_of_one_image(a: np.ndarray, b: np.ndarray, classes: Sequence[int]) -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Integer
 
+from hpunet_jax.arguments import check_array
+
 
 @no_type_check
 def adapted_rand_error(
@@ -38,9 +40,12 @@ def adapted_rand_error(
       The error in [0, 1], lower is better; NaN if the truth has no foreground.
 
     Raises:
-      ValueError: if the shapes differ.
+      ValueError: if the shapes differ, or numbers are no integers.
     """
-    predicted, truth = np.asarray(predicted), np.asarray(truth)
+    predicted, truth = (
+        check_array(name, map_, "iub", (None,) * np.ndim(map_), "[H, W]")
+        for name, map_ in (("predicted", predicted), ("truth", truth))
+    )
     if predicted.shape != truth.shape:
         raise ValueError(
             f"the prediction has shape {predicted.shape}, but the truth {truth.shape}: expected "

@@ -199,3 +199,5 @@ def test_maps_and_scores_that_do_not_fit_are_named():
         match(np.zeros((4, 4), int), [], np.zeros((4, 5), int))
     with pytest.raises(ValueError, match="1 instances"):
         match(np.ones((4, 4), int), [], np.zeros((4, 4), int))
+    with pytest.raises(ValueError, match="scores hold NaN"):
+        match(np.ones((4, 4), int), [np.nan], np.zeros((4, 4), int))

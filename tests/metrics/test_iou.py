@@ -121,6 +121,8 @@ def test_areas_beyond_the_exact_integers_of_half_precision_are_exact():
         ({"absent": "zero"}, "expected 'one' or 'nan'"),
         ({"classes": ()}, "at least one foreground class"),
         ({"classes": range(1, 256)}, "not 255"),
+        ({"a": np.full((2, 1, 4, 4), 0.5)}, "a must be integers or bools"),
+        ({"b": np.full((2, 1, 4, 4), -1)}, "b holds the label -1 .* and 255"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(arguments, sentence):

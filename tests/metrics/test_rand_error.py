@@ -90,3 +90,5 @@ def test_a_truth_without_foreground_has_no_error():
 def test_maps_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(4, 4\), but the truth \(4, 5\)"):
         adapted_rand_error(np.zeros((4, 4), int), np.zeros((4, 5), int))
+    with pytest.raises(ValueError, match="predicted must be integers"):
+        adapted_rand_error(np.full((4, 4), np.nan), np.ones((4, 4), int))
