@@ -16,7 +16,7 @@ def annotations_figure(examples: Mapping[str, np.ndarray], examples_per_row: int
     """Examples of any data set, each as an image and all that is known of it.
 
     Args:
-      examples: `image` [B, H, W, 1 or 3] and one of: `masks` [B, H, W, G], drawn by
+      examples: `image` [B, H, W, channels] and one of: `masks` [B, H, W, G], drawn by
         `gradings_figure`; `instances` [B, H, W]; `semantic` and `cars` [B, H, W].
       examples_per_row: examples side by side.
 

@@ -34,7 +34,7 @@ def batch_figure(
     stripes cover the pixels that take no part in the loss.
 
     Args:
-      examples: `image` [B, H, W, 1 or 3] and `masks` [B, H, W, G], `instances` [B, H, W], or
+      examples: `image` [B, H, W, channels] and `masks` [B, H, W, G], `instances` [B, H, W], or
         `semantic` and `cars` [B, H, W], as the data set gives them.
       images: [K, B, h, w, channels] in [0, 1], K draws; only as many channels are shown as the
         examples have.

@@ -169,7 +169,8 @@ def _greatest(runs: Sequence[Metrics], columns: Sequence[str]) -> float:
     parts = [
         run[column][len(run[column]) // 50 :] for run in runs for column in columns if column in run
     ]
-    return max((float(part.max()) for part in parts), default=0.0) or 1.0
+    finite = [part[np.isfinite(part)] for part in parts]  # the last of a run that diverged are not
+    return max((float(part.max(initial=0)) for part in finite), default=0.0) or 1.0
 
 
 def _tidy(panel: Axes) -> None:

@@ -24,7 +24,7 @@ def extrapolation_figure(
     A dashed line parts what the model sees (image and segmentation) from what it fills in.
 
     Args:
-      images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       labels: integers [B, H, W], the whole ground truth; -1 and 255 are pixels without annotation.
       visible: bool [B, H, W], what the model sees.
       reconstructions: integers [B, H, W].
@@ -38,7 +38,7 @@ def extrapolation_figure(
     Raises:
       ValueError: for shapes that do not fit together.
     """
-    images, samples = np.asarray(images), np.asarray(samples)[:num_shown]
+    images, samples = np.asarray(images), panels.first_samples(np.asarray(samples), num_shown)
     panels.check_stack("samples", samples, images, "[N, B, H, W]")
     for name, maps in (
         ("labels", labels),

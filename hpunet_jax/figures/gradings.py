@@ -12,7 +12,7 @@ def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int
     """Examples of a data set, each as an image and what every grader drew on it.
 
     Args:
-      images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       masks: integers [B, H, W, G]; 255 is ignored, a plane of nothing else was not annotated.
       examples_per_row: examples side by side.
 

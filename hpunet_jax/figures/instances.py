@@ -40,7 +40,7 @@ def instance_figure(
     the background is black, else over the image.
 
     Args:
-      images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       labels: integers [B, H, W], the ground truth with its random instance labels; -1 and 255 are
         pixels without annotation.
       reconstructions: integers [B, H, W].
@@ -59,7 +59,7 @@ def instance_figure(
     images = np.asarray(images)
     if num_shown is None:
         num_shown = len(COLUMNS) if _is_wide(images) else _IN_A_ROW
-    samples = np.asarray(samples)[:num_shown]
+    samples = panels.first_samples(np.asarray(samples), num_shown)
     panels.check_stack("samples", samples, images, "[N, B, H, W]")
     maps = {"labels": labels, "reconstructions": reconstructions, "instances": instances}
     for name, array in maps.items():
@@ -169,7 +169,7 @@ def _draw_detail(
 
 
 def _draw_instances(axes: Axes, instances: np.ndarray, behind: np.ndarray | None) -> None:
-    """Instances [H, W], in place of the background an image [H, W, 1 or 3] if there is one."""
+    """Instances [H, W], in place of the background an image [H, W, channels] if there is one."""
     picture = paint(instances, instance_palette(int(instances.max(initial=0))))
     if behind is not None:
         grey = panels.unit_image(behind).mean(axis=-1, keepdims=True)

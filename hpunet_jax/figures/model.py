@@ -130,7 +130,7 @@ def probability_scales_figure(images: np.ndarray, samples: Mapping[str, np.ndarr
     """The picture like Fig. 3, of class probabilities.
 
     Args:
-      images: [B, H, W, 1 or 3].
+      images: [B, H, W, channels].
       samples: {which scales: [N, B, H, W, C]}, as of `samples_by_scales`.
 
     Returns:

@@ -17,7 +17,7 @@ def overlay(image: np.ndarray, instances: np.ndarray) -> np.ndarray:
     """The image with its instances tinted, outlined and numbered where there is room.
 
     Args:
-      image: [H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      image: [H, W, channels], uint8, uint16 or floating point in [0, 1].
       instances: integers [H, W], 0 for background.
 
     Returns:
@@ -31,6 +31,7 @@ def overlay(image: np.ndarray, instances: np.ndarray) -> np.ndarray:
             f"instances have shape {instances.shape}, but the image {image.shape}: expected [H, W] "
             "and [H, W, channels]."
         )
+    instances = instances.astype(np.int64)  # scipy adds 1 to the greatest
     factor = -(-_LEAST_SIDE // max(instances.shape)) if max(instances.shape) < _LEAST_SIDE else 1
     picture, instances = (
         array.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -14,6 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
+from hpunet_jax.arguments import check_integer
 from hpunet_jax.figures.palettes import paint
 from hpunet_jax.files import write_aside
 from hpunet_jax.labels import IGNORED
@@ -87,7 +88,7 @@ def draw_image(axes: Axes, image: np.ndarray, fade: float = 0.0) -> None:
 
     Args:
       axes: where.
-      image: [H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      image: [H, W, channels], uint8, uint16 or floating point in [0, 1]; see `unit_image`.
       fade: how far towards white.
     """
     image = unit_image(image)
@@ -163,7 +164,11 @@ def note(axes: Axes, text: str, colour: str = "#d8d8d8", behind: str = "#0000009
 
 
 def unit_image(image: np.ndarray) -> np.ndarray:
-    """[H, W, 1 or 3] of any of the known types as float [H, W, 3] in [0, 1]."""
+    """[H, W, channels] of any of the known types as float [H, W, 3] in [0, 1].
+
+    Three channels are red, green and blue; of any other number the first is shown.
+    """
+    image = image if image.shape[2] == 3 else image[..., :1]
     if np.issubdtype(image.dtype, np.integer):
         image = image / np.iinfo(image.dtype).max
     return np.broadcast_to(np.clip(image, 0, 1), (*image.shape[:2], 3)).astype(np.float32)
@@ -181,7 +186,7 @@ def standard_deviation(samples: np.ndarray, probabilities: np.ndarray | None) ->
       classes both deviate alike.
     """
     if probabilities is not None:
-        return probabilities[..., 1:].std(axis=0).max(axis=-1)
+        return probabilities[..., 1:].std(axis=0).max(axis=-1, initial=0)
     classes = np.unique(samples[samples != 0])
     deviations = [(samples == label).std(axis=0) for label in classes]
     return np.max(deviations, axis=0) if deviations else np.zeros(samples.shape[1:])
@@ -196,6 +201,13 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """
     with write_aside(path) as aside:
         figure.savefig(aside, metadata={"Software": None} if aside.suffix == ".png" else None)
+
+
+def first_samples(samples: np.ndarray, num_shown: int) -> np.ndarray:
+    """The samples [N, ...] that are shown; raises a `ValueError` if there are none."""
+    if not len(samples):
+        raise ValueError("there are no samples to show: expected at least one.")
+    return samples[: check_integer("num_shown", num_shown, 1)]
 
 
 def check_stack(name: str, array: np.ndarray, images: np.ndarray, layout: str) -> None:

@@ -1,5 +1,6 @@
 """The reliability diagram: how often graders give a class where so many samples have it."""
 
+import itertools
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ def reliability_figure(rows: Mapping[str, Reliability]) -> Figure:
     figure = Figure(figsize=(4.6, 5.4), dpi=200, facecolor="white", layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=(0, (4, 3)), label="calibrated")
-    for (name, curve), colour in zip(rows.items(), GRADER_COLOURS, strict=False):
+    for (name, curve), colour in zip(rows.items(), itertools.cycle(GRADER_COLOURS), strict=False):
         style = {"color": colour, "linewidth": 1.4, "marker": "o", "markersize": 3.5}
         axes.plot(curve.predicted, curve.graded, label=name, **style)
         below.plot(curve.predicted, curve.share, **style)

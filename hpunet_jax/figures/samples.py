@@ -32,7 +32,7 @@ def sample_figure(
     With two classes every grader has a colour of his own; with more, every class has.
 
     Args:
-      images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       masks: integers [B, H, W, G]; 255 is ignored, a plane of nothing else was not annotated.
       reconstructions: integers [G, B, H, W].
       samples: integers [N, B, H, W].
@@ -55,9 +55,11 @@ def sample_figure(
             f"reconstructions have shape {reconstructions.shape}: expected {gradings.shape}, "
             "[G, B, H, W], one for each grading."
         )
+    if probabilities is not None:
+        panels.check_stack("probabilities", probabilities, images, "[N, B, H, W, C]")
     deviation = panels.standard_deviation(samples, probabilities)
 
-    shown = samples[:num_shown]
+    shown = panels.first_samples(samples, num_shown)
     by_class = any(
         ((labels > 1) & (labels != IGNORED)).any() for labels in (gradings, reconstructions, shown)
     )

@@ -29,7 +29,7 @@ def scales_figure(
     A row may have a single sample, such as the prior mean (Fig. 15 b): then without deviation.
 
     Args:
-      images: [B, H, W, 1 or 3], uint8, uint16 or floating point in [0, 1].
+      images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       samples: {name of the row: integers [N, B, H, W]}, e.g. of `Model.sample` with all scales,
         with `scales=[0]` and with `scales=[model.num_latent_scales - 1]`.
       probabilities: {name of the row: [N, B, H, W, C]}, for the standard deviation; None takes that
@@ -50,6 +50,11 @@ def scales_figure(
         raise ValueError("there are no samples to show: expected at least one row of them.")
     for name, labels in samples.items():
         panels.check_stack(f"the samples of {name!r}", labels, images, "[N, B, H, W]")
+        if probabilities is not None:
+            panels.check_stack(
+                f"the probabilities of {name!r}", probabilities[name], images, "[N, B, H, W, C]"
+            )
+    shown = {name: panels.first_samples(labels, num_shown) for name, labels in samples.items()}
     deviations = {
         name: panels.standard_deviation(
             labels, None if probabilities is None else probabilities[name]
@@ -60,7 +65,7 @@ def scales_figure(
     colours = GRADER_COLOURS if several_classes else (SAMPLE_COLOUR,)
 
     num_rows, (num_images, height, width) = len(samples), images.shape[:3]
-    columns = min(num_shown, max(len(labels) for labels in samples.values()))
+    columns = max(map(len, shown.values()))
     image_cells = min(num_rows, 3)
     label = 1.7 * LABEL  # two lines
     gaps = (columns + image_cells - 2) * GAP + 2 * GROUP_GAP + label + 2 * MARGIN
@@ -82,7 +87,7 @@ def scales_figure(
         for row, (name, labels) in enumerate(samples.items()):
             row_top = top + row * (tall + GAP)
             sheet.row_label(at_samples, row_top, tall, name)
-            for column in range(min(columns, len(labels))):
+            for column in range(len(shown[name])):
                 axes = sheet.panel(at_samples + column * (cell + GAP), row_top, cell, tall)
                 if palette is None:
                     panels.draw_segmentation(axes, images[image], labels[column, image], colours)

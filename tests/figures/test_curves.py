@@ -90,6 +90,7 @@ def test_without_a_multiplier_there_is_no_panel_for_it_and_no_kappa(run):
 def test_a_huge_kl_in_the_first_step_does_not_flatten_the_rest(run):
     run = {name: np.repeat(values, 10) for name, values in run.items()}
     run["kl_sum"][0] = run["kl_0"][0] = 1e6
+    run["kl_sum"][-1], run["kl_0"][-1] = np.nan, np.inf  # and a last one that diverged
     _, _, total, scales = curves_figure([run]).axes
     assert total.get_ylim()[1] < 2
     assert scales.get_ylim()[1] < 2

@@ -1,5 +1,7 @@
 """Instances over their image."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,11 @@ def test_instances_are_tinted_outlined_and_numbered_and_background_stays_as_it_i
     assert 5 < len(y) < 200
     np.testing.assert_allclose([y.mean() + 101, x.mean() + 101], 150, atol=8)
     assert not (picture[300:304, 300:304] == 255).all(axis=-1).any()
+    greatest = np.where(instances == 1, 255, 0).astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # sums of uint8 overflow
+        drawn = overlay(image, greatest)
+    np.testing.assert_array_equal(drawn, overlay(image, greatest.astype(int)))
 
 
 def test_small_images_are_magnified():

@@ -31,6 +31,9 @@ def test_images_of_any_type_become_rgb_between_0_and_1(dtype):
     greatest = 1 if dtype == np.float32 else np.iinfo(dtype).max
     image = np.array([[[0], [greatest]]], dtype)
     np.testing.assert_array_equal(panels.unit_image(image), [[[0] * 3, [1] * 3]])
+    for several in (2, 4):  # neither grey nor colours: the first is shown
+        stacked = np.concatenate([image, *[image[:, ::-1]] * (several - 1)], axis=2)
+        np.testing.assert_array_equal(panels.unit_image(stacked), panels.unit_image(image))
 
 
 def test_only_the_foreground_is_tinted():

@@ -14,5 +14,7 @@ def test_the_diagram_shows_each_row_its_diagonal_and_how_many_pixels_it_is_of(tm
     np.testing.assert_array_equal(below.get_lines()[0].get_ydata(), curve.share)
     assert [text.get_text() for text in above.get_legend().get_texts()][1:] == ["samples", "others"]
     assert others.get_color() != samples.get_color()
+    many = reliability_figure({str(row): curve for row in range(9)})  # more than there are colours
+    assert len(many.axes[0].get_lines()) == 1 + 9
     save_figure(figure, tmp_path / "reliability.png")
     assert (tmp_path / "reliability.png").stat().st_size > 1000

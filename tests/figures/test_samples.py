@@ -84,9 +84,18 @@ def test_colour_images_and_several_classes_can_be_shown(arrays, tmp_path):
     ],
 )
 def test_arrays_that_do_not_fit_the_images_are_named(arrays, name, sentence):
-    arrays[name] = arrays[name][:, :-1]
+    given = arrays[name]
+    arrays[name] = given[:, :-1]
     with pytest.raises(ValueError, match=sentence):
         sample_figure(**arrays)
+    arrays[name] = given
+    for change, sentence in (
+        ({"samples": arrays["samples"][:0]}, "no samples to show"),
+        ({"num_shown": 0}, "num_shown must be an integer of 1 or more, not 0"),
+        ({"probabilities": np.zeros((N, B - 1, H, W, 2))}, "probabilities have shape"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            sample_figure(**{**arrays, **change})
 
 
 def test_every_choice_of_scales_is_a_row_of_samples_with_its_deviation(arrays):
