@@ -43,7 +43,7 @@ def reconstruction_loss(
 
     Args:
       logits: [B, H, W, C].
-      label: int32 [B, H, W].
+      label: int32 [B, H, W]; any, also `labels.NO_TARGET`, where the mask is 0.
       mask: float32 [B, H, W]; 0 for pixels that take no part (padding, ignore).
       top_k: as of `select_pixels`.
       key: as of `select_pixels`.
@@ -54,7 +54,8 @@ def reconstruction_loss(
     Raises:
       ValueError: if `top_k` is not in (0, 1].
     """
-    loss = cross_entropy(logits.astype(jnp.float32), label)
+    # Without a label, a pixel's loss may be negative, and with it the sum that scores divide by.
+    loss = cross_entropy(logits.astype(jnp.float32), jnp.maximum(label, 0))
     return reconstruction(loss, select_pixels(loss, mask, top_k, key))
 
 

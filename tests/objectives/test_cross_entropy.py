@@ -9,6 +9,7 @@ import optax
 import pytest
 import scipy.stats
 
+from hpunet_jax.labels import NO_TARGET
 from hpunet_jax.objectives.cross_entropy import (
     cross_entropy,
     gumbel_noise,
@@ -60,6 +61,9 @@ def test_the_deterministic_top_k_takes_the_highest_valid_losses(batch):
     chosen = np.asarray(loss)[np.asarray(value.mask) > 0]
     np.testing.assert_array_equal(np.sort(chosen), expected)
     assert not (np.asarray(value.mask) * (1 - np.asarray(mask))).any()
+    nowhere = jnp.where(mask > 0, label, NO_TARGET)  # whose losses would sum to less than 0
+    shifted = reconstruction_loss(logits - 50, nowhere, mask, top_k=0.2)
+    np.testing.assert_array_equal(shifted.mask, value.mask)
 
 
 def test_masked_pixels_get_no_gradient_and_unselected_ones_neither(batch):
