@@ -220,7 +220,7 @@ class Case:
           num_samples: number of samples N.
           at_most: the greatest number of hypotheses.
           seed: seed of the samples.
-          distinct: the mean IoU distance (1 - IoU) from which on groups of samples are distinct,
+          distinct: the mean IoU distance (1 - IoU) above which groups of samples are distinct,
             between 0 and 1; greater values give fewer hypotheses.
           image_id: determines the samples' noise, with the seed.
 
@@ -286,8 +286,8 @@ class Case:
           outside: the pixels that do not, likewise.
           label: the class.
           max_passes: the budget in passes of the decoder; a gradient step counts as 3.
-          num_starts: how many latents to start from at most, the prior means and samples; the ones
-            that agree best with the marks are taken.
+          num_starts: how many latents to start from at most (and never more than `max_passes`), the
+            prior means and samples; the ones that agree best with the marks are taken.
           seed: seed of these samples.
           start: latents to start from instead, as in `decode`.
 
@@ -305,6 +305,7 @@ class Case:
         max_passes = check_integer("max_passes", max_passes, 1)
         num_starts = check_integer("num_starts", num_starts, 1)
         generator = np.random.default_rng(check_seed(seed))
+        num_starts = min(num_starts, max_passes)  # each takes a pass
         starts = [
             generator.standard_normal((num_starts, *shape), np.float32)
             for shape in self.latent_shapes

@@ -52,16 +52,16 @@ def distinct_hypotheses(
 ) -> tuple[Hypothesis, ...]:
     """Groups samples of an image into hypotheses, the likeliest first.
 
-    The groups are those of average linkage on the IoU distance, cut where groups are `distinct`
-    apart, or higher where these are too many. Samples without any foreground are a group of their
-    own (unless `at_most` is 1). The samples' order decides nothing but ties.
+    The groups are those of average linkage on the IoU distance, cut where groups are more than
+    `distinct` apart, or higher where these are too many. Samples without any foreground are a group
+    of their own (unless `at_most` is 1). The samples' order decides nothing but ties.
 
     Args:
       labels: the samples.
       latents: their latents.
       classes: the foreground classes; the IoU is averaged over those present in either of two maps.
       at_most: the greatest number of hypotheses.
-      distinct: the mean distance from which on groups are told apart, between 0 and 1.
+      distinct: the mean distance above which groups are told apart, between 0 and 1.
       spacing: height and width of a pixel in mm.
 
     Returns:
@@ -115,7 +115,7 @@ def group_samples(
       distances: of each two samples, symmetric.
       empty: bool [N], the samples that are a group of their own, unless `at_most` is 1.
       at_most: the greatest number of groups.
-      distinct: the mean distance from which on groups are told apart.
+      distinct: the mean distance above which groups are told apart.
 
     Returns:
       The groups, in no particular order.

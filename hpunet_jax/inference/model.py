@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 from jaxtyping import Integer, Num
 
-from hpunet_jax.arguments import check_flag, check_integer, check_seed
+from hpunet_jax.arguments import check_flag, check_integer, check_seed, to_array
 from hpunet_jax.inference import programs
 from hpunet_jax.inference.bounds import Bounds, bounds_of, draw_weights
 from hpunet_jax.inference.calibration import LIKE, Calibration, cut_tiles, describe, sentence
@@ -17,6 +17,7 @@ from hpunet_jax.inference.case import Case, check_spacing
 from hpunet_jax.inference.inputs import (
     Inputs,
     Latents,
+    as_unit_images,
     check_apart,
     check_batch_size,
     check_image_ids,
@@ -384,11 +385,11 @@ class Model:
         """
         if self.calibration is None:
             return None
-        images = np.asarray(images)
+        images = to_array("images", images)
         single = images.ndim == 3
         tiles = [
             cut_tiles(image, self.config.data.crop, self.network.size_multiple)
-            for image in (images[None] if single else images)
+            for image in as_unit_images(images[None] if single else images)
         ]
         found = np.array(
             [np.quantile(self.calibration.unlikeness(self.describe(t)), LIKE) for t in tiles]

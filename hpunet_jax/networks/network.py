@@ -166,6 +166,11 @@ def check_image_shape(network: Network, shape: Sequence[int], what: str = "the i
       what: the name of the images in the message.
     """
     height, width, channels = shape[-3:]
+    if channels != network.image_channels:
+        raise ValueError(
+            f"{what} has {channels} channels (the last axis of {tuple(shape[-3:])}), but this "
+            f"network was configured for model.image_channels={network.image_channels}."
+        )
     multiple = network.size_multiple
     if height % multiple or width % multiple or not height or not width:
         lower = [max(size // multiple, 1) * multiple for size in (height, width)]
@@ -173,11 +178,6 @@ def check_image_shape(network: Network, shape: Sequence[int], what: str = "the i
             f"{what} has {height}x{width} pixels, but this network halves it until one pixel "
             f"stands for {multiple}x{multiple}: height and width must be multiples of {multiple}. "
             f"Crop to {lower[0]}x{lower[1]}, pad, or configure fewer scales (model.num_scales)."
-        )
-    if channels != network.image_channels:
-        raise ValueError(
-            f"{what} has {channels} channels, but this network was configured for "
-            f"model.image_channels={network.image_channels}."
         )
 
 
@@ -196,6 +196,7 @@ def check_unit_interval(images: np.ndarray) -> None:
         raise ValueError("the images hold NaN, but must lie in [0, 1]: replace it.")
     if not (low >= 0 and high <= 1):
         raise ValueError(
-            f"the images' values lie in [{low:.4g}, {high:.4g}], but floating point images must "
-            "lie in [0, 1]: rescale them, or give uint8 or uint16 images."
+            f"the images' values lie in [{low}, {high}], but floating point images must lie in "
+            "[0, 1]: rescale them (np.clip takes off what rounding adds), or give uint8 or uint16 "
+            "images."
         )

@@ -27,9 +27,10 @@ def unit_interval(
     values = image.astype(np.float32)
     if np.issubdtype(dtype, np.floating):
         return values
-    if dtype not in (np.uint8, np.uint16):
+    kind = np.dtype(dtype).newbyteorder("=")  # some readers of files keep the files' byte order
+    if kind not in (np.uint8, np.uint16):
         raise ValueError(f"images must be uint8, uint16 or floating point, not {dtype}.")
-    if dtype == np.uint8:
+    if kind == np.uint8:
         values = values * 257.0  # the same brightness in 16 bits, exactly
     quotient = values * 2.0**-16
     for _ in range(2):

@@ -83,6 +83,15 @@ def test_an_image_is_as_unlike_as_three_quarters_of_its_tiles_at_most_are(calibr
     np.testing.assert_array_equal(tiles[:, 0, 0, 0] // 24, [0, 12, 24])  # all of it, overlapping
 
 
+def test_images_that_are_none_are_refused_as_by_the_model(calibrated):
+    model, near = calibrated
+    for images in (near[0, ..., 0], None, "all white.png", [[1], [1, 2]], near > 0):
+        with pytest.raises(ValueError, match="images must be"):
+            model.warning("a", images)
+    with pytest.raises(ValueError, match=r"24 channels \(the last axis of \(1, 16, 24\)\)"):
+        model.describe(near[0].transpose(2, 0, 1))
+
+
 def test_a_model_without_calibration_says_nothing(model, images):
     assert model.unlikeness(images) is None
     assert model.warning("white.png", np.full((16, 16, 1), 255, np.uint8)) is None

@@ -70,6 +70,7 @@ def test_integer_images_are_scaled_by_their_type(images):
     np.testing.assert_array_equal(as_unit_images(images), images / np.float32(255))
     sixteen = images.astype(np.uint16) * 257
     np.testing.assert_allclose(as_unit_images(sixteen), images / 255, atol=1e-7)
+    np.testing.assert_array_equal(as_unit_images(sixteen.astype(">u2")), as_unit_images(sixteen))
 
 
 def test_a_single_image_needs_no_axis_of_images(model, images):

@@ -245,6 +245,8 @@ def test_wrong_image_sizes_and_scales_are_refused_with_advice(network, params, i
         check_image_shape(network, (2, 16, 16, 3))
     with pytest.raises(ValueError, match="255"):
         check_unit_interval(np.full((2, 2), 255.0))
+    with pytest.raises(ValueError, match=r"in \[1.0000001.*\], but .*np\.clip"):
+        check_unit_interval(np.nextafter(np.array([0, 1], np.float32), np.float32(2))[1:])
     check_unit_interval(np.full((2, 2), 255, np.uint8))
     with pytest.raises(ValueError, match="hold NaN"):
         check_unit_interval(np.array([0.5, np.nan]))
