@@ -70,7 +70,7 @@ def place(path: str | os.PathLike[str], name: str) -> AnyPath:
     if importlib.util.find_spec(package) is None:
         raise ValueError(
             f"{name}={text} is in a bucket, which needs the package {package}: "
-            "`pip install hpunet_jax[buckets]`."
+            "`pip install '.[buckets]'` in a clone."
         )
     return epath.Path(f"{scheme}://{rest.rstrip('/')}")
 

@@ -241,7 +241,7 @@ def test_local_paths_stay_local(tmp_path, monkeypatch):
 
 def test_the_package_that_reaches_a_bucket_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setattr(buckets.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"needs the package gcsfs: `pip install hpunet_jax\[buck"):
+    with pytest.raises(ValueError, match=r"needs the package gcsfs: `pip install '.\[buck"):
         place("gs://bucket/run", "--workdir")
 
 

@@ -125,7 +125,10 @@ def calibrate(descriptions: Iterable[np.ndarray], weights: str) -> Calibration:
     """
     found = np.concatenate([*descriptions]).astype(np.float64)
     if len(found) < FEWEST:
-        raise ValueError(f"{len(found)} images are too few: a calibration needs {FEWEST}.")
+        raise ValueError(
+            f"{len(found)} images are too few: a calibration needs {FEWEST}. Take a split that has "
+            "as many, by --split, of images that the model was not trained on."
+        )
     fitted, aside = found[::2], found[1::2]
     mean, covariance = fitted.mean(axis=0), np.cov(fitted.T).reshape((found.shape[1],) * 2)
     diagonal = np.diag(np.diag(covariance) + 1e-12)

@@ -56,7 +56,7 @@ def export_model(model: Model, size: tuple[int, int], format: str) -> Portable:
       model: the model; not one that extrapolates.
       size: height and width of the images.
       format: "stablehlo" (for JAX on CPUs, CUDA and TPUs, by `jax.export`) or "onnx" (needs the
-        package onnx: `pip install hpunet_jax[onnx]`).
+        package onnx: `pip install '.[onnx]'` in a clone).
 
     Returns:
       The two functions. A network in bfloat16 is exported in float32, with the same weights.
@@ -153,7 +153,7 @@ def _onnx(functions: _Functions) -> tuple[bytes, bytes]:
         from hpunet_jax.inference.onnx_graph import to_onnx
     except ImportError as error:
         raise ValueError(
-            "to export ONNX the package onnx is needed: pip install hpunet_jax[onnx]."
+            "to export ONNX the package onnx is needed: pip install '.[onnx]' in a clone."
         ) from error
     features, noise = list(functions.features), list(functions.noise)
 

@@ -48,7 +48,7 @@ def read_frames(file: str | os.PathLike[str], count: int) -> Frames | None:
             return None
         raise ValueError(
             f"{file} has several frames, whose places are read by pydicom, which is not installed: "
-            "pip install hpunet_jax[dicom]."
+            "pip install '.[dicom]' in a clone."
         ) from error
     header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
     if not (own := header.get("PerFrameFunctionalGroupsSequence")):

@@ -79,7 +79,7 @@ def _segmentation(
     except ImportError as error:
         raise ValueError(
             f"results of {files[0]} would be DICOM segmentations, which highdicom writes, and it "
-            "is not installed: pip install hpunet_jax[dicom]."
+            "is not installed: pip install '.[dicom]' in a clone."
         ) from error
     import hpunet_jax
 

@@ -56,7 +56,7 @@ def read_segmentation(path: str | os.PathLike[str]) -> Segmentation:
     except ImportError as error:
         raise ValueError(
             f"{path} is a DICOM segmentation, which highdicom reads, and it is not installed: "
-            "pip install hpunet_jax[dicom]."
+            "pip install '.[dicom]' in a clone."
         ) from error
     try:
         with warnings.catch_warnings():

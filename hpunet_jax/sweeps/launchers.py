@@ -32,7 +32,7 @@ def submit_to_slurm(
         import submitit
     except ImportError as error:
         raise ValueError(
-            "--launcher=slurm needs the package submitit: `pip install hpunet_jax[slurm]`."
+            "--launcher=slurm needs the package submitit: `pip install '.[slurm]'` in a clone."
         ) from error
     try:
         executor = submitit.AutoExecutor(

@@ -5,7 +5,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette", reason="pip install hpunet_jax[app]")
+pytest.importorskip("starlette", reason="pip install '.[app]' in a clone")
 
 from hpunet_jax.app.explorer import Explorer
 from hpunet_jax.app.pictures import Grader, Picture, Pictures

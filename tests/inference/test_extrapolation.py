@@ -131,7 +131,7 @@ def test_a_loaded_model_knows_that_it_extrapolates(tmp_path, model, images, labe
 @pytest.mark.parametrize("program", ["sample", "explore"])
 def test_programs_that_have_images_alone_refuse_it_in_the_sentence_of_segment(tmp_path, program):
     if program == "explore":
-        pytest.importorskip("starlette", reason="pip install hpunet_jax[app]")
+        pytest.importorskip("starlette", reason="pip install '.[app]' in a clone")
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "a.png")
     arguments = [f"--images={tmp_path / 'a.png'}", f"--out={tmp_path / 'out'}"]
     arguments += ["--checkpoint=pretrained/neurites_extrapolation"]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from hpunet_jax.data.crop_layout import Grader
+from hpunet_jax.data.own.look import NO_WINDOW
 from hpunet_jax.data.problems import Problem, count_kinds, to_lines
 
 _MOST_LINES = 20  # of one kind, in the text
@@ -109,9 +110,8 @@ class DataReport:
             else:
                 lines.append(f"  {'empty masks':18} {found.empty_masks:,}")
                 lines.append(f"  {'ignored masks':18} {found.ignored_masks:,}")
-        lines.append(
-            f"values {self.values[0]:g} to {self.values[1]:g}; black to white: {self.used}"
-        )
+        shown = f"; black to white: {self.used}" if self.used else ""
+        lines.append(f"values {self.values[0]:g} to {self.values[1]:g}{shown}")
         lines.append(f"{len(self.problems):,} problems")
         lines += to_lines(self.problems, _MOST_LINES)
         if self.warnings:
@@ -131,6 +131,8 @@ class DataReport:
     def advice(self) -> str:
         """What to set in the config, or what to do first."""
         if self.problems:
+            if {problem.kind for problem in self.problems} == {NO_WINDOW}:
+                return "Check again with --window or --percentiles; training would refuse them."
             return "Mend or remove these files, then check again; training would refuse them."
         if not self.ready:
             return "Not ready for training: there is no folder train with images in it."
