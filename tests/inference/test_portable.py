@@ -105,10 +105,11 @@ def test_the_operations_of_networks_are_the_same_in_onnx():
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_example_of_the_documents_runs(format, tiny_sampler, tmp_path, monkeypatch):
-    write_portable(tmp_path / "model.zip", export_model(tiny_sampler, (16, 24), format))
-    monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     (example,) = (code for code in examples if f".{format}" in code)
+    (name,) = re.findall(r'ZipFile\("(.*?)"\)', example)
+    write_portable(tmp_path / name, export_model(tiny_sampler, (16, 24), format))
+    monkeypatch.chdir(tmp_path)
     names = {}
     exec(example, names)
     assert names["probabilities"].shape == (1, 16, 24, 3)
