@@ -1,7 +1,7 @@
 """The small LIDC networks of `lidc_phantom_long.py`, held to a smaller κ: what Table 2 compares.
 
     hpunet build_data --name=lidc_phantom --data_dir=datasets
-    hpunet table --name=table2 --scale=tight --workdir=runs/tables --seeds=1 --limit=600
+    hpunet table --name=table2 --scale=tight --workdir=runs/tables --seeds=3 --limit=600
     hpunet train --config=lidc_phantom_tight:lidc_local_latents --workdir=runs/local
 
 Global latents alone do meet the κ of `lidc_phantom_long.py`, with a few nats; this one they do not,
