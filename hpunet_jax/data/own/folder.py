@@ -88,8 +88,9 @@ def find_parts(folder: str | os.PathLike[str]) -> dict[str, Part]:
     if not parts:
         raise FileNotFoundError(
             f"{folder} has none of the folders {', '.join(PARTS)}; expected images in "
-            f"{folder / 'train' / 'images'} and masks in {folder / 'train' / 'gt'}, and likewise "
-            "for val and test; or nnU-Net's imagesTr and labelsTr."
+            f"{folder / 'train' / 'images'} and masks in {folder / 'train' / GRADED}, or instances "
+            f"in {folder / 'train' / INSTANCES}, and likewise for val and test; or nnU-Net's "
+            "imagesTr and labelsTr."
         )
     kinds = {part.kind: part.name for part in parts.values()}
     if len(kinds) > 1:
