@@ -39,7 +39,7 @@ def main(_) -> None:
         folder = pathlib.Path(_DIR.value)
         check_apart(_JSON.value, folder / "dataset.json")
         for name, part in find_parts(folder).items():
-            for place in {folder / name, *(path.parent for path in part.files.values())}:
+            for place in (folder / name, *sorted({path.parent for path in part.files.values()})):
                 check_apart(_JSON.value, place)
     report = check(
         _DIR.value,

@@ -317,7 +317,7 @@ def test_the_program_ends_with_1_if_there_are_problems_and_writes_json(folder, t
         check=False,
     )
     assert refused.returncode == 1
-    assert "is read from" in refused.stderr
+    assert "train is read from" in refused.stderr
     with Image.open(folder / "train/images/a.png") as image:
         assert image.size == (10, 12)
     command += [f"--json={tmp_path / 'report.json'}", "--size=8,8"]
