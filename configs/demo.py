@@ -9,8 +9,8 @@ and fewer, narrower and shorter residual blocks.
 
 The last line makes another LIDC config of this folder small in the same way.
 
-Needs: two CPU cores and nothing else. Takes: `make demo`, with evaluation and pictures, a
-    quarter of an hour on two CPU cores that are busy (README.md).
+Needs: two CPU cores and nothing else. Takes: `make demo`, with evaluation and pictures,
+    five minutes on two CPU cores (README.md).
 Expect: on simulated CT, GED² 0.32, Hungarian-matched IoU 0.51, reconstruction IoU 0.73 (README.md).
 """
 
