@@ -48,7 +48,7 @@ def decode_tiff(data: bytes, name: str) -> list[Stored]:
     """
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            _check_pages(file, data)
+            check_pages(file)
             series = _only_series(file, name)
             page = series.keyframe
             _check_kind(page, name)
@@ -119,14 +119,20 @@ def _check_kind(page: tifffile.TiffPage, name: str) -> None:
         raise _Refused(str(error)) from error
 
 
-def _check_pages(file: tifffile.TiffFile, data: bytes) -> None:
-    """Pages that begin beyond the end of the file are left out, without an error."""
+def check_pages(file: tifffile.TiffFile) -> None:
+    """Raises a `TiffFileError` if a page begins beyond the end of the file: it would be left out.
+
+    Args:
+      file: the opened file.
+    """
     place: Any = file.pages.next_page_offset  # an integer, as all pages were looked for
+    handle = file.filehandle
+    handle.seek(place)
     order = "little" if file.byteorder == "<" else "big"
-    following = int.from_bytes(data[place : place + (8 if file.is_bigtiff else 4)], order)
-    if following >= len(data):
+    following = int.from_bytes(handle.read(8 if file.is_bigtiff else 4), order)
+    if following >= handle.size:
         raise tifffile.TiffFileError(
-            f"it has {len(data)} bytes, and its page {len(file.pages)}, counted from 0, should "
+            f"it has {handle.size} bytes, and its page {len(file.pages)}, counted from 0, should "
             f"begin at {following}"
         )
 

@@ -21,6 +21,7 @@ from hpunet_jax.io.dicom_seg_read import is_segmentation, read_segmentation
 from hpunet_jax.io.hdf5 import read_hdf5
 from hpunet_jax.io.listing import HDF5, ITK, KNOWN, TIFF, is_dicom, suffix_of
 from hpunet_jax.io.nifti import Forms, check_nifti
+from hpunet_jax.io.tiff import check_pages
 
 _RIGHT_ANGLE = 1e-3  # by how much the product of two axes' directions may differ from 0
 
@@ -172,6 +173,7 @@ def _check_grid(image: sitk.Image, path: pathlib.Path) -> None:
 def _read_tiff(path: pathlib.Path) -> np.ndarray:
     try:
         with tifffile.TiffFile(path) as file:
+            check_pages(file)
             array = file.series[0].asarray() if len(file.series) == 1 else file.asarray(key=None)
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read by this user: change its rights.") from error

@@ -165,6 +165,16 @@ def test_volumes_cut_short_are_damaged(tmp_path, suffix):
         read_volume(path)
 
 
+def test_a_stack_of_tiff_pages_cut_short_between_two_is_damaged(tmp_path):
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, CT, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        begin = file.pages[2].offset
+    path.write_bytes(path.read_bytes()[: begin - 2])
+    with pytest.raises(ValueError, match=rf"its page 2, counted from 0, should begin at {begin}"):
+        read_volume(path)
+
+
 def test_what_is_no_volume_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.nii does not exist"):
         read_volume(tmp_path / "none.nii")
