@@ -96,7 +96,7 @@ def main(_) -> None:
             validation_batches=validation_batches,
             say=say,
             compiled=restart.if_worth_it,
-            data_digest=fingerprint(builder),
+            data_digest=lambda: fingerprint(builder),
         )
     step = int(final.step)
     if jax.process_index() != 0:

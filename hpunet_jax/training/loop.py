@@ -46,7 +46,7 @@ def train(
     validation_batches: Callable[[], Iterable[Examples]] | None = None,
     say: Callable[[str], object] = logging.info,
     compiled: Callable[[int], object] = lambda steps_left: None,
-    data_digest: str | None = None,
+    data_digest: Callable[[], str | None] = lambda: None,
 ) -> TrainState:
     """Trains until `training.steps`, resuming from the newest checkpoint in `workdir`.
 
@@ -67,8 +67,8 @@ def train(
       say: what to do with the sentences about network, step and start that a person wants to see.
       compiled: called with the number of steps ahead if the step had to be compiled and the next
         start will load it (`use_cache`). What it raises ends the run before its first step.
-      data_digest: the `fingerprint` of the data set, which checkpoints keep and the processes of a
-        run compare, so that no run goes on with other data; None: it is not known.
+      data_digest: gives the `fingerprint` of the data set, which checkpoints keep and the processes
+        of a run compare, so that no run goes on with other data; None: it is not known.
 
     Returns:
       The final state; its `step` is lower than `training.steps` after a SIGTERM.
@@ -84,9 +84,11 @@ def train(
       ConnectionError: if another process is lost.
     """
     processes.check_same_config(config)
-    processes.check_same_data(data_digest)
     setup = set_up(config, devices)
     check_no_pattern(workdir, "--workdir")
+    with processes.failing_together():
+        digest = data_digest()  # after all that needs no data, since it reads them all
+    processes.check_same_data(digest)
     first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
@@ -100,7 +102,7 @@ def train(
         state = setup.init_state(jax.random.key(config.training.seed))
         say(network_summary(setup.network, config))
         if newest is not None:
-            state = resume(checkpoints, config, state, newest, data_digest)
+            state = resume(checkpoints, config, state, newest, digest)
             say(f"going on from step {newest:,} of {checkpoints.folder.parent}")
         elif value_of(config, "training.init_from"):
             state, what = initialize(state, setup, config)
@@ -108,7 +110,7 @@ def train(
         start = int(state.step)
         log = stack.enter_context(MetricsLog(workdir, start)) if first else None
         validation = _validation(config, setup, validation_batches)
-        keep = functools.partial(save, checkpoints, config=config, data_digest=data_digest)
+        keep = functools.partial(save, checkpoints, config=config, data_digest=digest)
         run = _Run(config, setup, checkpoints, keep, log, validation, preemption, say, compiled)
         with processes.naming_lost_processes():
             batches = batches_from(start)

@@ -119,9 +119,9 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(tmp_path, tiny_confi
 
 
 def test_a_finished_run_is_left_alone(tmp_path, tiny_config, batches_from):
-    final = train(tiny_config, tmp_path, batches_from, data_digest="abc")
+    final = train(tiny_config, tmp_path, batches_from, data_digest=lambda: "abc")
     reported_otherwise = with_fields(tiny_config, training__log_every=100)
-    for config, digest in ((tiny_config, "abc"), (reported_otherwise, None)):
+    for config, digest in ((tiny_config, lambda: "abc"), (reported_otherwise, lambda: None)):
         again = train(config, tmp_path, batches_from, data_digest=digest)
         jax.tree.map(np.testing.assert_array_equal, final, again)
     for fields, message in (
@@ -131,7 +131,7 @@ def test_a_finished_run_is_left_alone(tmp_path, tiny_config, batches_from):
         with pytest.raises(CheckpointError, match=message):
             train(with_fields(tiny_config, **fields), tmp_path, batches_from)
     with pytest.raises(CheckpointError, match=r"has changed since .its digest was abc and is def"):
-        train(tiny_config, tmp_path, batches_from, data_digest="def")
+        train(tiny_config, tmp_path, batches_from, data_digest=lambda: "def")
     assert len(metrics(tmp_path)) == 4
 
 
