@@ -6,6 +6,7 @@ The slices are a test, never training data. Crops are cut as `experiments.prepar
 and the model sees their middle, as large as it was trained on. For each patient:
 
     outside   share of samples with more than 10 pixels outside every radiologist's outline
+    of three  the same, outside the outlines of all radiologists but one: the mean over each
     IoU       of the samples' mean, above one half, with what at least half of the radiologists drew
     inside    share of the samples that colour a pixel which half of the radiologists drew: the mean
               over such pixels, and that of the slice where it is greatest
@@ -15,7 +16,8 @@ and the model sees their middle, as large as it was trained on. For each patient
 IoU and inside are means over the slices where half of the radiologists drew something. Below each
 patient, the same of as many drawings, each of a radiologist who was drawn by lot: what a model
 that knew the gradings would have. Where just half of them drew, its mean is above one half by
-chance, in every second slice.
+chance, in every second slice. No drawing is outside of all; `of three`, there, is each radiologist
+against the others: as much as a model has that draws as another radiologist would.
 """
 
 import argparse
@@ -102,6 +104,7 @@ def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     iou = both.sum(axis=(1, 2)) / either.sum(axis=(1, 2))
     return {
         "outside": float(((samples & ~drawn).sum(axis=(2, 3)) > _OUTSIDE).mean()),
+        "outside_of_others": outside_of_others(samples[None], masks),
         "iou": float(iou.mean()) if some.any() else float("nan"),
         "inside": float(inside.mean()) if some.any() else float("nan"),
         "inside_at_best": float(inside.max()) if some.any() else float("nan"),
@@ -109,6 +112,20 @@ def measure(samples: np.ndarray, masks: np.ndarray) -> dict[str, float]:
         "empty": float(1 - samples.any(axis=(2, 3)).mean()),
         "empty_gradings": float(1 - masks.any(axis=(1, 2)).mean()),
     }
+
+
+def outside_of_others(samples: np.ndarray, masks: np.ndarray) -> float:
+    """Share of samples with more than 10 pixels that all radiologists but one left out.
+
+    Args:
+      samples: 0 or 1, [G, N, B, H, W], those of g held against all but the radiologist g; or
+        [1, N, B, H, W], the same for each.
+      masks: 0 or 1, [B, H, W, G].
+    """
+    graders = range(masks.shape[-1])
+    others = np.stack([np.delete(masks, g, axis=-1).any(axis=-1) for g in graders])
+    beyond = samples.astype(bool) & ~others[:, None]
+    return float((beyond.sum(axis=(-2, -1)) > _OUTSIDE).mean())
 
 
 def drawn_gradings(rng: np.random.Generator, masks: np.ndarray, num_samples: int) -> np.ndarray:
@@ -141,7 +158,10 @@ def table(
     figures: Mapping[str, Mapping[str, float]], gradings: Mapping[str, Mapping[str, float]]
 ) -> str:
     """The figures of both as text, those of a patient's gradings below the model's."""
-    columns = ("outside", "IoU", "inside", "at best", "touching", "empty", "empty gradings")
+    columns = (
+        *("outside", "of three", "IoU", "inside", "at best"),
+        *("touching", "empty", "empty gradings"),
+    )
     rows = [["patient", "slices", *columns]]
     for patient in figures:
         for name, found in ((patient, figures), (f"{patient}, gradings", gradings)):
@@ -170,6 +190,9 @@ def main() -> None:
     samples = {p: model.sample(c.image, number, batch_size=16) for p, c in patients.items()}
     drawn = {p: drawn_gradings(rng, c.masks, number) for p, c in patients.items()}
     figures, gradings = (measure_patients(patients, found) for found in (samples, drawn))
+    for patient, crops in patients.items():
+        own = np.moveaxis(crops.masks, -1, 0)[:, None]
+        gradings[patient]["outside_of_others"] = outside_of_others(own, crops.masks)
     print(table(figures, gradings))
     if flags.out:
         result = {"model": model.digest(), "num_samples": number}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.real_slices import drawn_gradings, measure
+from benchmarks.real_slices import drawn_gradings, measure, outside_of_others
 from benchmarks.simulated_and_real import bright_cores, heights
 from benchmarks.unlike_images import auroc
 
@@ -19,6 +19,7 @@ def test_the_figures_of_a_slice_are_counted_by_hand():
     found = measure(samples, masks)
     assert found == {
         "outside": 1 / 8,
+        "outside_of_others": 1 / 8,
         "iou": 0.5,
         "inside": 3 / 8,  # three of four samples have half of the majority's pixels
         "inside_at_best": 3 / 8,
@@ -27,6 +28,18 @@ def test_the_figures_of_a_slice_are_counted_by_hand():
         "empty_gradings": 5 / 8,
     }
     assert np.isnan(measure(samples[:, 1:], masks[1:])["iou"])
+
+
+def test_a_radiologist_is_held_against_the_others_as_a_sample_is():
+    masks = np.zeros((1, 16, 16, 4), np.uint8)
+    masks[0, 2:8, 2:8, 0] = 1  # 36 pixels
+    masks[0, 2:8, 2:6, 1] = 1  # 24 of them
+    own = np.moveaxis(masks, -1, 0)[:, None]
+    assert outside_of_others(own, masks) == 1 / 4  # the first, by 12 pixels
+    sample = masks[None, ..., 0].copy()  # beyond the others, where the first is left out
+    assert outside_of_others(sample[None], masks) == 1 / 4
+    sample[0, 0, 10:12, 2:8] = 1  # 12 pixels that nobody drew
+    assert outside_of_others(sample[None], masks) == 1.0
 
 
 def test_gradings_drawn_by_lot_have_the_shares_of_the_radiologists():
