@@ -14,17 +14,20 @@ and the model sees their middle, as large as it was trained on. For each patient
     empty     share of empty samples, beside the share of empty gradings
 
 IoU and inside are means over the slices where half of the radiologists drew something. Below each
-patient, the same of as many drawings, each of a radiologist who was drawn by lot: what a model
-that knew the gradings would have. Where just half of them drew, its mean is above one half by
-chance, in every second slice. No drawing is outside of all; `of three`, there, is each radiologist
-against the others: as much as a model has that draws as another radiologist would.
+patient:
+
+    simulated   the model on the same lesions with the simulated CT that it was trained on
+    gradings    as many drawings, each of a radiologist who was drawn by lot: what a model that knew
+                the gradings would have. Where just half of them drew, its mean is above one half by
+                chance, in every second slice. No drawing is outside of all; `of three` is each
+                radiologist against the others: what one has who draws as they do.
 """
 
 import argparse
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +36,11 @@ import hpunet_jax
 from hpunet_jax.data.lidc.cutting import cut_image, to_grey
 from hpunet_jax.data.lidc.dicom import read_hounsfield, read_series
 from hpunet_jax.data.lidc.index import index_files
-from hpunet_jax.data.lidc.lesions import marked_crops
+from hpunet_jax.data.lidc.lesions import group_lesions, marked_crops
 from hpunet_jax.data.lidc.prepare import WINDOW
+from hpunet_jax.data.lidc.readings import read_scans
 from hpunet_jax.data.lidc.xml import read_markup
+from hpunet_jax.data.phantoms.lidc_examples import lesion_examples
 from hpunet_jax.files import write_aside
 from hpunet_jax.tasks.crop import centre_crop
 from hpunet_jax.text_table import aligned
@@ -71,6 +76,22 @@ def real_crops(source: str) -> dict[str, Crops]:
                 images.append(to_grey(crop, WINDOW)[..., None])
                 masks.append(drawn)
     return {patient: Crops(*map(np.stack, crops)) for patient, crops in found.items() if crops[0]}
+
+
+def simulated_crops(patients: Collection[str]) -> dict[str, Crops]:
+    """The crops of these patients' lesions with simulated CT, by patient."""
+    examples: dict[str, list] = {patient: [] for patient in patients}
+    for scan in read_scans():
+        if scan.patient in patients:
+            for number, lesion in enumerate(group_lesions(scan.readings)):
+                examples[scan.patient] += lesion_examples(
+                    scan.number, scan.patient, scan.pixel_spacing, number, lesion
+                )
+    return {
+        patient: Crops(*(np.stack([e[name] for e in found]) for name in ("image", "masks")))
+        for patient, found in examples.items()
+        if found
+    }
 
 
 def whole_slices(source: str) -> list[np.ndarray]:
@@ -144,29 +165,28 @@ def drawn_gradings(rng: np.random.Generator, masks: np.ndarray, num_samples: int
     return np.moveaxis(masks, -1, 0)[lots, np.arange(slices)]
 
 
-def measure_patients(
-    patients: Mapping[str, Crops], samples: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
-    """`measure` of each patient's samples, [N, B, H, W], and the number of slices."""
-    return {
-        patient: {"slices": len(crops.image), **measure(samples[patient], crops.masks)}
-        for patient, crops in patients.items()
-    }
+def measure_gradings(
+    rng: np.random.Generator, masks: np.ndarray, num_samples: int
+) -> dict[str, float]:
+    """`measure` of `drawn_gradings`, and of each radiologist against the others."""
+    own = np.moveaxis(masks, -1, 0)[:, None]
+    found = measure(drawn_gradings(rng, masks, num_samples), masks)
+    return found | {"outside_of_others": outside_of_others(own, masks)}
 
 
-def table(
-    figures: Mapping[str, Mapping[str, float]], gradings: Mapping[str, Mapping[str, float]]
-) -> str:
-    """The figures of both as text, those of a patient's gradings below the model's."""
+def table(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """The figures as text: of what, by patient, those of a patient below each other."""
     columns = (
         *("outside", "of three", "IoU", "inside", "at best"),
         *("touching", "empty", "empty gradings"),
     )
     rows = [["patient", "slices", *columns]]
-    for patient in figures:
-        for name, found in ((patient, figures), (f"{patient}, gradings", gradings)):
-            slices, *shares = found[patient].values()
-            rows.append([name, str(slices), *(f"{share:.2f}" for share in shares)])
+    for patient in figures["real"]:
+        for what, found in figures.items():
+            if patient in found:
+                slices, *shares = found[patient].values()
+                name = patient if what == "real" else f"{patient}, {what}"
+                rows.append([name, str(slices), *(f"{share:.2f}" for share in shares)])
     return aligned(rows)
 
 
@@ -184,19 +204,20 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if not patients:
         sys.exit(f"error: {flags.source} holds no slice that a radiologist marked.")
-    crop = model.config.data.crop  # what the model sees
-    patients = {p: Crops(*(centre_crop(maps, crop) for maps in c)) for p, c in patients.items()}
     number, rng = flags.num_samples, np.random.default_rng(0)
-    samples = {p: model.sample(c.image, number, batch_size=16) for p, c in patients.items()}
-    drawn = {p: drawn_gradings(rng, c.masks, number) for p, c in patients.items()}
-    figures, gradings = (measure_patients(patients, found) for found in (samples, drawn))
-    for patient, crops in patients.items():
-        own = np.moveaxis(crops.masks, -1, 0)[:, None]
-        gradings[patient]["outside_of_others"] = outside_of_others(own, crops.masks)
-    print(table(figures, gradings))
+    seen = {"real": patients, "simulated": simulated_crops(patients)}
+    figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in (*seen, "gradings")}
+    for what, crops_of in seen.items():
+        for patient, crops in crops_of.items():
+            image, masks = (centre_crop(maps, model.config.data.crop) for maps in crops)
+            samples = model.sample(image, number, batch_size=16)
+            figures[what][patient] = {"slices": len(image), **measure(samples, masks)}
+            if what == "real":
+                drawn = measure_gradings(rng, masks, number)
+                figures["gradings"][patient] = {"slices": len(image), **drawn}
+    print(table(figures))
     if flags.out:
-        result = {"model": model.digest(), "num_samples": number}
-        result |= {"patients": figures, "gradings": gradings}
+        result = {"model": model.digest(), "num_samples": number, "patients": figures}
         with write_aside(flags.out) as aside:
             aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

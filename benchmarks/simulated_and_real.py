@@ -16,18 +16,16 @@ the two are 250 HU apart or more; figures are the quartiles of such slices.
 import argparse
 import pathlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
 
-from benchmarks.real_slices import real_crops
+from benchmarks.real_slices import Crops, real_crops, simulated_crops
 from hpunet_jax.data.lidc.cutting import RESOLUTION
-from hpunet_jax.data.lidc.lesions import group_lesions
 from hpunet_jax.data.lidc.prepare import WINDOW
-from hpunet_jax.data.lidc.readings import read_scans
-from hpunet_jax.data.phantoms.lidc_examples import lesion_examples, phantom_arrays
+from hpunet_jax.data.phantoms.lidc_examples import phantom_arrays
 from hpunet_jax.data.phantoms.simulated_ct import signed_distance
 from hpunet_jax.figures import save_figure
 from hpunet_jax.text_table import aligned
@@ -162,18 +160,12 @@ def _by_distance(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return np.stack(counts)
 
 
-def simulated_crops(patients: Collection[str]) -> Arrays:
-    """The crops of the same lesions with simulated CT."""
-    examples = [
-        example
-        for scan in read_scans()
-        if scan.patient in patients
-        for number, lesion in enumerate(group_lesions(scan.readings))
-        for example in lesion_examples(
-            scan.number, scan.patient, scan.pixel_spacing, number, lesion
-        )
-    ]
-    return {name: np.stack([e[name] for e in examples]) for name in ("image", "masks")}
+def together(patients: Mapping[str, Crops]) -> Arrays:
+    """The crops of all patients."""
+    return {
+        name: np.concatenate([getattr(crops, name) for crops in patients.values()])
+        for name in ("image", "masks")
+    }
 
 
 def statistics(crops: Arrays, same: Arrays) -> dict[str, np.ndarray]:
@@ -280,11 +272,7 @@ def main() -> None:
         patients = real_crops(flags.source)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
-    real = {
-        name: np.concatenate([getattr(crops, name) for crops in patients.values()])
-        for name in ("image", "masks")
-    }
-    simulated = simulated_crops(patients)
+    real, simulated = together(patients), together(simulated_crops(patients))
     others = phantom_arrays("test", limit=flags.lesions, progress=False)
     found = {
         "real": statistics(real, real),
