@@ -68,6 +68,23 @@ def is_clutter(name: str) -> bool:
     return name.startswith((".", "~$")) or name.endswith("~") or name.lower() in _CLUTTER
 
 
+def entries_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What a folder holds but for clutter, sorted.
+
+    Args:
+      folder: the folder.
+
+    Raises:
+      PermissionError: if it may not be listed.
+    """
+    try:
+        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name))
+    except PermissionError as error:
+        raise PermissionError(
+            f"{folder} may not be listed by this user: change its rights."
+        ) from error
+
+
 def is_image(name: str) -> bool:
     """Whether a file of this name is to be read as an image; capitals do not matter."""
     return pathlib.PurePath(name).suffix.lower() in SUFFIXES and not is_clutter(name)
@@ -139,12 +156,7 @@ def find_images(path: str | os.PathLike[str]) -> Listing:
         return Listing([path], [])
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist: expected an image file or a folder.")
-    try:
-        entries = sorted(entry for entry in path.iterdir() if not is_clutter(entry.name))
-    except PermissionError as error:
-        raise PermissionError(
-            f"{path} may not be listed by this user: change its rights."
-        ) from error
+    entries = entries_of(path)
     images = [entry for entry in entries if _is_image_or_volume(entry)]
     dicom = [entry for entry in entries if is_dicom(entry)]
     if dicom:

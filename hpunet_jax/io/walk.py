@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from hpunet_jax.io.listing import is_clutter
+from hpunet_jax.io.listing import entries_of
 
 
 def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[pathlib.Path, list[str]]]:
@@ -38,30 +38,19 @@ def _walk(
     if (this := (state.st_dev, state.st_ino)) in above:
         return
     files, folders = [], []
-    for entry in _entries(folder):
+    for entry in entries_of(folder):
         _check_name(folder, entry.name)
-        if os.path.isdir(entry.path):
+        if entry.is_dir():
             folders.append(entry.name)
-        elif entry.is_symlink() and not os.path.exists(entry.path):
+        elif entry.is_symlink() and not entry.exists():
             raise FileNotFoundError(
-                f"{entry.path} is a link to nothing ({os.readlink(entry.path)}): mend it, or "
-                "remove it."
+                f"{entry} is a link to nothing ({os.readlink(entry)}): mend it, or remove it."
             )
         else:
             files.append(entry.name)
-    yield folder, sorted(files)
-    for name in sorted(folders):
+    yield folder, files
+    for name in folders:
         yield from _walk(folder / name, above | {this})
-
-
-def _entries(folder: pathlib.Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            return [entry for entry in found if not is_clutter(entry.name)]
-    except PermissionError as error:
-        raise PermissionError(
-            f"{folder} may not be listed by this user: change its rights."
-        ) from error
 
 
 def _check_name(folder: pathlib.Path, name: str) -> None:
