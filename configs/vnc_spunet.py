@@ -13,4 +13,7 @@ from configs import vnc_hpunet
 
 def get_config() -> ml_collections.ConfigDict:
     """The small sPU-Net of configs/demo_neurites.py, on real micrographs, for as many steps."""
-    return vnc_hpunet.get_config("snemi3d_spunet")
+    config = vnc_hpunet.get_config("snemi3d_spunet").unlock()
+    # At the HPU-Net's the posterior collapses, and the network guesses by the classes' frequencies.
+    config.optimizer.learning_rate.initial = 5e-4
+    return config.lock()
