@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from hpunet_jax.io.dicom_bytes import check_bytes
 from hpunet_jax.io.dicom_frames import Frames, place_frames, read_frames
 from hpunet_jax.io.dicom_steps import check_steps, shown
 from hpunet_jax.io.dicom_values import (
@@ -58,6 +59,7 @@ def read_file(file: str) -> Dicom:
       ValueError: if it is damaged, or its frames are no volume; it names the file.
     """
     header = read_header(file)
+    check_bytes(file, header)
     image = read_itk(sitk.ReadImage, file)
     count = image.GetSize()[2] if image.GetDimension() == 3 else 1
     frames = read_frames(file, count) if count > 1 or not pixel_size(header, None) else None
@@ -83,6 +85,8 @@ def read_series(folder: str | os.PathLike[str]) -> Dicom:
     if len(names) == 1:
         return read_file(names[0])
     headers = [read_header(name) for name in names]
+    for name, header in zip(names, headers, strict=True):
+        check_bytes(name, header)
     _check_alike(folder, names, headers)
     if any(header.GetSize()[2] > 1 for header in headers):
         raise ValueError(

@@ -3,6 +3,7 @@
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hpunet_jax.io.volumes import read_volume
 from tests.io.test_volumes import CT, write_series
@@ -51,6 +52,36 @@ def test_slices_whose_white_is_0_among_others_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r"dcm and .*dcm have different photometric .*MONOCHROME1"):
         read_volume(tmp_path / "ct")
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+@pytest.mark.parametrize("slices", [1, 4])
+def test_values_that_would_be_made_up_are_refused(tmp_path, syntax, slices):
+    def write(name, change, **changes):
+        write_series(tmp_path / name, EVEN[:slices], **changes)
+        for file in (tmp_path / name).iterdir():
+            data = pydicom.dcmread(file)
+            change(data)
+            data.file_meta.TransferSyntaxUID = syntax
+            data.save_as(file, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+        return tmp_path / name
+
+    large = {"Rows": lambda n: 60, "Columns": lambda n: 50}
+    whole = write("whole", lambda data: None, **large, PixelData=lambda n: bytes(6000))
+    assert read_volume(whole).array.shape == (slices, 60, 50)
+    short = write("short", lambda data: None, **large, PixelData=lambda n: bytes(3000))
+    with pytest.raises(ValueError, match=r"dcm is damaged: its image has 6,000 bytes, .* export"):
+        read_volume(short)
+
+    def tabled(data):
+        table = pydicom.Dataset()
+        table.LUTDescriptor, table.ModalityLUTType = [4, 0, 16], "US"
+        table.LUTData = np.arange(4, dtype=np.uint16).tobytes()
+        data.ModalityLUTSequence = [table]
+        del data.RescaleSlope, data.RescaleIntercept
+
+    with pytest.raises(ValueError, match=r"dcm gives its values by a table .*rescale slope"):
+        read_volume(write("tabled", tabled))
 
 
 def write_frames(file, positions, rescale=((1, 0),) * 4):
