@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hpunet_jax.figures import panels
-from hpunet_jax.figures.palettes import NO_LABEL, instance_palette, paint
+from hpunet_jax.figures.palettes import NO_LABEL, paint, paint_instances
 from hpunet_jax.figures.panels import GAP, GROUP_GAP, LABEL, MARGIN, TITLE, Sheet
 
 COLUMNS = ("image", "ground truth", "reconstruction", "instances")
@@ -170,7 +170,7 @@ def _draw_detail(
 
 def _draw_instances(axes: Axes, instances: np.ndarray, behind: np.ndarray | None) -> None:
     """Instances [H, W], in place of the background an image [H, W, channels] if there is one."""
-    picture = paint(instances, instance_palette(int(instances.max(initial=0))))
+    picture = paint_instances(instances)
     if behind is not None:
         grey = panels.unit_image(behind).mean(axis=-1, keepdims=True)
         picture = np.where(instances[..., None] == 0, 0.55 * grey, picture)

@@ -5,7 +5,7 @@ import scipy.ndimage
 from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
-from hpunet_jax.figures.palettes import instance_palette, paint
+from hpunet_jax.figures.palettes import paint_instances
 from hpunet_jax.figures.panels import unit_image
 
 _OPACITY = 0.4
@@ -31,13 +31,12 @@ def overlay(image: np.ndarray, instances: np.ndarray) -> np.ndarray:
             f"instances have shape {instances.shape}, but the image {image.shape}: expected [H, W] "
             "and [H, W, channels]."
         )
-    instances = instances.astype(np.int64)  # scipy adds 1 to the greatest
     factor = -(-_LEAST_SIDE // max(instances.shape)) if max(instances.shape) < _LEAST_SIDE else 1
     picture, instances = (
         array.repeat(factor, axis=0).repeat(factor, axis=1)
         for array in (unit_image(image), instances)
     )
-    colours = paint(instances, instance_palette(int(instances.max(initial=0))))
+    colours = paint_instances(instances)
     inside = instances != 0
     edge = find_boundaries(instances, mode="inner") & inside
     tinted = picture + np.where(edge, 1.0, _OPACITY * inside)[..., None] * (colours - picture)
@@ -49,10 +48,12 @@ def overlay(image: np.ndarray, instances: np.ndarray) -> np.ndarray:
 def _draw_numbers(canvas: Image.Image, instances: np.ndarray, edge: np.ndarray) -> None:
     """Writes each instance's number where it is thickest, if it fits there."""
     depth = scipy.ndimage.distance_transform_edt(np.pad((instances != 0) & ~edge, 1))[1:-1, 1:-1]
-    ids = np.unique(instances[instances != 0])
-    centres = scipy.ndimage.maximum_position(depth, instances, ids) if len(ids) else []
+    ids, numbered = np.unique(instances, return_inverse=True)  # ids may be great, scipy counts
+    numbers = np.flatnonzero(ids)
+    numbered = numbered.reshape(instances.shape)
+    centres = scipy.ndimage.maximum_position(depth, numbered, numbers) if len(numbers) else []
     draw = ImageDraw.Draw(canvas)
-    for instance, (y, x) in zip(ids.tolist(), centres, strict=True):
+    for instance, (y, x) in zip(ids[numbers].tolist(), centres, strict=True):
         text = str(instance)
         size = min(_TEXT[1], int(2.4 * depth[y, x] / len(text)))
         if size >= _TEXT[0]:

@@ -100,12 +100,30 @@ def instance_palette(number: int) -> np.ndarray:
     Returns:
       float [number + 1, 3] in [0, 1], the first black for background.
     """
+    return np.array([BACKGROUND, *(_instance_colour(i) for i in range(1, number + 1))])
+
+
+def _instance_colour(instance: int) -> tuple[float, float, float]:
+    index = instance - 1
     # Hues return nearly after 5, 8 and 13 instances: the tone must not return with them.
-    tones = [_TONES[(index + index // 8) % len(_TONES)] for index in range(number)]
+    tone = _TONES[(index + index // 8) % len(_TONES)]
+    return colorsys.hsv_to_rgb((0.02 + index * _GOLDEN) % 1, *tone)
+
+
+def paint_instances(instances: np.ndarray) -> np.ndarray:
+    """Gives each pixel the colour that `instance_palette` has for its instance, however great.
+
+    Args:
+      instances: integers of any shape [...], 0 for background; negative ones become light grey.
+
+    Returns:
+      float [..., 3].
+    """
+    ids, places = np.unique(instances, return_inverse=True)
     colours = [
-        colorsys.hsv_to_rgb((0.02 + index * _GOLDEN) % 1, *tone) for index, tone in enumerate(tones)
+        _instance_colour(i) if i > 0 else NO_LABEL if i < 0 else BACKGROUND for i in ids.tolist()
     ]
-    return np.array([BACKGROUND, *colours])
+    return np.array(colours, dtype=float).reshape(-1, 3)[places.reshape(np.shape(instances))]
 
 
 def paint(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:

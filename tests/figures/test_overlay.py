@@ -32,6 +32,8 @@ def test_instances_are_tinted_outlined_and_numbered_and_background_stays_as_it_i
         warnings.simplefilter("error")  # sums of uint8 overflow
         drawn = overlay(image, greatest)
     np.testing.assert_array_equal(drawn, overlay(image, greatest.astype(int)))
+    great = np.where(instances == 1, 2**63 + 5, 0).astype(np.uint64)  # of an atlas of neurons
+    assert (overlay(image, great)[100:200, 100:200] != 128).any(axis=-1).all()
 
 
 def test_small_images_are_magnified():

@@ -67,3 +67,13 @@ def test_the_classes_of_instances_say_which_palette_it_is():
     colours, names = palettes.label_palette(range(13, 18))
     np.testing.assert_array_equal(colours, palettes.street_palette(5))
     assert names == palettes.street_names(5)
+
+
+def test_instances_have_the_palettes_colours_whatever_their_numbers():
+    instances = np.array([[0, 3], [-1, 300]])
+    palette = palettes.instance_palette(300)
+    expected = [[palette[0], palette[3]], [palettes.NO_LABEL, palette[300]]]
+    np.testing.assert_array_equal(palettes.paint_instances(instances), expected)
+    great = palettes.paint_instances(np.uint64([2**63 + 5, 0]))  # as connectomics numbers neurons
+    assert least_distance(great) > 0.2
+    assert palettes.paint_instances(np.zeros((0, 4), int)).shape == (0, 4, 3)
