@@ -2,7 +2,7 @@
 
     hpunet train --config=vnc_spunet --workdir=runs/vnc_spunet
 
-Needs: what configs/vnc_hpunet.py needs. Takes: about an hour on one CPU core.
+Needs: what configs/vnc_hpunet.py needs. Takes: 40 minutes on one CPU core.
 Expect: worse than the HPU-Net (docs/results.md, "Real micrographs").
 """
 
