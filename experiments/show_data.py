@@ -45,14 +45,17 @@ def of_files() -> dict[str, np.ndarray]:
     check_apart(_OUT.value, _IMAGES.value)
     paths = find_images(_IMAGES.value).images
     shown = [paths[number] for number in spread_over(len(paths), _COUNT.value)]
-    images = []
+    images, captions = [], []
     for place, path in enumerate(shown):
         slices = read_slices(path, preparation_flags.preparation()).array
         count = len(range(place, _COUNT.value, len(shown)))  # of each file as many as of others
-        images += [slices[number] for number in spread_over(len(slices), count)]
+        for number in spread_over(len(slices), count):
+            images.append(slices[number])
+            captions.append(f"slice {number} of {path.name}" if len(slices) > 1 else path.name)
     if len({image.shape for image in images}) > 1:
         raise ValueError(f"{_IMAGES.value} holds images of several sizes: show them one by one.")
-    return {"image": np.stack(images), "masks": np.zeros((*np.shape(images)[:3], 0), np.uint8)}
+    nobody = np.zeros((*np.shape(images)[:3], 0), np.uint8)
+    return {"image": np.stack(images), "masks": nobody, "captions": np.array(captions)}
 
 
 def of_data_set() -> dict[str, np.ndarray]:

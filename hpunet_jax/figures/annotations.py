@@ -17,7 +17,8 @@ def annotations_figure(examples: Mapping[str, np.ndarray], examples_per_row: int
 
     Args:
       examples: `image` [B, H, W, channels] and one of: `masks` [B, H, W, G], drawn by
-        `gradings_figure`; `instances` [B, H, W]; `semantic` and `cars` [B, H, W].
+        `gradings_figure` with `captions`, texts [B], if there are any; `instances` [B, H, W];
+        `semantic` and `cars` [B, H, W].
       examples_per_row: examples side by side.
 
     Returns:
@@ -28,7 +29,8 @@ def annotations_figure(examples: Mapping[str, np.ndarray], examples_per_row: int
     """
     images = np.asarray(examples["image"])
     if "masks" in examples:
-        return gradings_figure(images, examples["masks"], examples_per_row)
+        captions = list(examples.get("captions", ()))
+        return gradings_figure(images, examples["masks"], examples_per_row, captions)
     names = [name for name in ("instances", "semantic", "cars") if name in examples]
     if not names:
         raise ValueError(

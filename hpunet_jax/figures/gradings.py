@@ -1,5 +1,7 @@
 """What a data set of several graders looks like: images beside each grader's segmentation."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -8,13 +10,19 @@ from hpunet_jax.figures.panels import GAP, GRADER_COLOURS, GROUP_GAP, MARGIN, TI
 from hpunet_jax.labels import IGNORED
 
 
-def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int = 2) -> Figure:
+def gradings_figure(
+    images: np.ndarray,
+    masks: np.ndarray,
+    examples_per_row: int = 2,
+    captions: Sequence[str] = (),
+) -> Figure:
     """Examples of a data set, each as an image and what every grader drew on it.
 
     Args:
       images: [B, H, W, channels], uint8, uint16 or floating point in [0, 1].
       masks: integers [B, H, W, G]; 255 is ignored, a plane of nothing else was not annotated.
       examples_per_row: examples side by side.
+      captions: a word about each image, written on it; may be empty.
 
     Returns:
       The figure, for `save_figure`.
@@ -45,6 +53,8 @@ def gradings_figure(images: np.ndarray, masks: np.ndarray, examples_per_row: int
             axes = sheet.panel(left, top, cell, tall)
             if not column:
                 panels.draw_image(axes, image)
+                if captions:
+                    panels.note(axes, captions[number])
             elif (gradings[column - 1, number] == IGNORED).all():
                 panels.draw_image(axes, image, fade=0.7)
                 panels.note(axes, "not annotated", "#555555", "#ffffff99")

@@ -32,7 +32,11 @@ def test_classes_and_cars_stand_beside_street_scenes():
 
 def test_masks_of_graders_are_drawn_as_gradings():
     masks = RNG.integers(0, 2, (3, 8, 12, 2)).astype(np.uint8)
-    assert len(shown(annotations_figure({"image": IMAGES, "masks": masks}))) == 9
+    examples = {"image": IMAGES, "masks": masks, "captions": np.array(["one", "two", "three"])}
+    figure = annotations_figure(examples)
+    assert len(shown(figure)) == 9
+    written = [[text.get_text() for text in axes.texts] for axes in figure.axes if axes.images]
+    assert written == [["one"], [], [], ["two"], [], [], ["three"], [], []]
 
 
 def test_examples_without_annotations_and_other_shapes_are_named():
