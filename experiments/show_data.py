@@ -31,6 +31,8 @@ _FOREGROUND = flags.DEFINE_integer("foreground", None, "Of own data: data.foregr
 _SIZE = flags.DEFINE_list("size", None, "Of own data: height,width, data.size.")
 flags.mark_flag_as_required("out")
 
+_LONGEST = 24  # letters of a file's name on its picture
+
 
 def main(_) -> None:
     if bool(_NAME.value) == bool(_IMAGES.value):
@@ -51,11 +53,17 @@ def of_files() -> dict[str, np.ndarray]:
         count = len(range(place, _COUNT.value, len(shown)))  # of each file as many as of others
         for number in spread_over(len(slices), count):
             images.append(slices[number])
-            captions.append(f"slice {number} of {path.name}" if len(slices) > 1 else path.name)
+            name = short(path.name) if len(shown) > 1 or len(slices) == 1 else ""
+            captions.append(f"{name} slice {number}".strip() if len(slices) > 1 else name)
     if len({image.shape for image in images}) > 1:
         raise ValueError(f"{_IMAGES.value} holds images of several sizes: show them one by one.")
     nobody = np.zeros((*np.shape(images)[:3], 0), np.uint8)
     return {"image": np.stack(images), "masks": nobody, "captions": np.array(captions)}
+
+
+def short(name: str) -> str:
+    """A name with room on a picture; of a long one its beginning and end."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}"
 
 
 def of_data_set() -> dict[str, np.ndarray]:
