@@ -32,7 +32,8 @@ class Opened(NamedTuple):
       picture: the picture.
       case: its case, of the padded image.
       inside: the slices that cut the picture out of the padded image.
-      warning: a sentence, if the picture is unlike those that the model was trained on.
+      warning: sentences, if the picture is unlike those that the model was trained on, or if no mask
+        of it can be saved.
     """
 
     picture: Picture
@@ -241,7 +242,10 @@ class Explorer:
                 picture = self.pictures.open(*place)
                 padded, inside = pad_to_multiple(picture.pixels, self.model.network.size_multiple)
                 case = self.model.open(padded, spacing=picture.spacing)
-                warning = self.model.warning(picture.name, picture.pixels)
+                warnings = [self.model.warning(picture.name, picture.pixels)]
+                if picture.unsavable and self.out is not None:
+                    warnings.append(f"Nothing can be saved of this image: {picture.unsavable}")
+                warning = " ".join(filter(None, warnings)) or None
                 self._cases[place] = Opened(picture, case, inside, warning)
             self._cases.move_to_end(place)
             while len(self._cases) > self._max_cases:

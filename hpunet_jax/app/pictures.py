@@ -10,7 +10,7 @@ import numpy as np
 
 from hpunet_jax.inference.model import Model
 from hpunet_jax.inference.volumes import read_for
-from hpunet_jax.io import Preparation, Slices, Volume, name_of
+from hpunet_jax.io import Preparation, Slices, Volume, check_writable, name_of
 from hpunet_jax.io.preparation import AS_STORED
 
 PRESETS = {
@@ -50,6 +50,7 @@ class Picture(NamedTuple):
         plain image.
       preparation: how the pixels were made of the file's values.
       size: height and width in the file, to which masks are saved; (): those of the pixels.
+      unsavable: why no mask of it can be saved; "" if one can.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Picture(NamedTuple):
     volume: Volume | None = None
     preparation: Preparation = AS_STORED
     size: tuple[int, ...] = ()
+    unsavable: str = ""
 
     @property
     def digest(self) -> str:
@@ -133,12 +135,21 @@ def file_pictures(
       paths: the files and series.
       preparation: window and spacing.
     """
-    read = functools.lru_cache(maxsize=2)(
-        lambda number: read_for(model, paths[number], preparation)
-    )
+
+    @functools.lru_cache(maxsize=2)
+    def read(number: int) -> tuple[Slices, str]:
+        slices = read_for(model, paths[number], preparation)
+        try:
+            if slices.volume is not None:
+                check_writable(slices.volume)
+        except ValueError as error:
+            return slices, str(error)
+        return slices, ""
 
     def opened(number: int, slice_number: int) -> Picture:
-        return slice_picture(read(number), slice_number, name_of(paths[number]), preparation)
+        slices, unsavable = read(number)
+        picture = slice_picture(slices, slice_number, name_of(paths[number]), preparation)
+        return picture._replace(unsavable=unsavable)
 
     return Pictures([os.path.basename(os.path.abspath(path)) for path in paths], opened)
 

@@ -3,6 +3,7 @@
 import base64
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from hpunet_jax.app.explorer import Explorer, _area
 from hpunet_jax.app.pictures import file_pictures
 from hpunet_jax.io import Preparation, read_volume
+from tests.io.test_volumes import write_series
 
 CT = np.random.default_rng(0).integers(-1000, 1000, (3, 13, 9)).astype(np.int16)
 
@@ -74,3 +76,17 @@ def test_a_volume_of_nothing_but_air_is_shown_with_percentiles(model, tmp_path):
     pictures = file_pictures(model, [tmp_path / "air.nii"], Preparation(percentiles=(1, 99)))
     opened = Explorer(model, "tiny", pictures, None).image({"image": 0})
     assert np.isfinite(list(opened["presets"].values())).all()
+
+
+def test_that_no_mask_of_a_series_can_be_saved_is_said_when_it_is_opened(model, tmp_path):
+    write_series(tmp_path / "ct", [30.0, 33.0, 36.0])
+    for file in (tmp_path / "ct").iterdir():
+        data = pydicom.dcmread(file)
+        del data.StudyInstanceUID
+        data.save_as(file)
+    preparation = Preparation(window=(-1000, 400), spacing=(0.75, 0.5))
+    pictures = file_pictures(model, [tmp_path / "ct"], preparation)
+    opened = Explorer(model, "tiny", pictures, str(tmp_path / "out")).image({"image": 0})
+    assert "Nothing can be saved of this image: " in opened["warning"]
+    assert "it has no StudyInstanceUID" in opened["warning"]
+    assert Explorer(model, "tiny", pictures, None).image({"image": 0})["warning"] is None
