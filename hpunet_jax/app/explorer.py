@@ -32,8 +32,8 @@ class Opened(NamedTuple):
       picture: the picture.
       case: its case, of the padded image.
       inside: the slices that cut the picture out of the padded image.
-      warning: sentences, if the picture is unlike those that the model was trained on, or if no mask
-        of it can be saved.
+      warning: sentences, if the picture is unlike those that the model was trained on, or if no
+        mask of it can be saved.
     """
 
     picture: Picture
