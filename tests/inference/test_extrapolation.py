@@ -111,7 +111,8 @@ def test_a_config_with_the_section_feeds_the_network_hidden_parts(tiny_config, e
     np.testing.assert_array_equal(batch.mask, plain.mask)
     visible = np.asarray(batch.image[..., -1]) == 1
     assert 0 < visible.mean() < 1
-    np.testing.assert_array_equal(batch.image[..., :1][visible], plain.image[visible])
+    # Two programs: how XLA fuses the augmentation's sums differs between its versions.
+    np.testing.assert_allclose(batch.image[..., :1][visible], plain.image[visible], rtol=1e-6)
 
     network = build_network(config.model)
     shapes = network.param_shapes(), batch.image, batch.label
