@@ -205,16 +205,25 @@ def main() -> None:
     if not patients:
         sys.exit(f"error: {flags.source} holds no slice that a radiologist marked.")
     number, rng = flags.num_samples, np.random.default_rng(0)
-    seen = {"real": patients, "simulated": simulated_crops(patients)}
-    figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in (*seen, "gradings")}
-    for what, crops_of in seen.items():
-        for patient, crops in crops_of.items():
-            image, masks = (centre_crop(maps, model.config.data.crop) for maps in crops)
-            samples = model.sample(image, number, batch_size=16)
-            figures[what][patient] = {"slices": len(image), **measure(samples, masks)}
-            if what == "real":
-                drawn = measure_gradings(rng, masks, number)
-                figures["gradings"][patient] = {"slices": len(image), **drawn}
+    crop = model.config.data.crop  # what the model sees
+    seen = {
+        what: {p: Crops(*(centre_crop(maps, crop) for maps in c)) for p, c in crops_of.items()}
+        for what, crops_of in (("real", patients), ("simulated", simulated_crops(patients)))
+    }
+    figures = {
+        what: {
+            patient: {
+                "slices": len(image),
+                **measure(model.sample(image, number, batch_size=16), masks),
+            }
+            for patient, (image, masks) in crops_of.items()
+        }
+        for what, crops_of in seen.items()
+    }
+    figures["gradings"] = {
+        patient: {"slices": len(masks), **measure_gradings(rng, masks, number)}
+        for patient, (_, masks) in seen["real"].items()
+    }
     print(table(figures))
     if flags.out:
         result = {"model": model.digest(), "num_samples": number, "patients": figures}

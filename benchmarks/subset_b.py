@@ -117,10 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for batch in tqdm(batches, desc="samples", unit="batch"):
         images, drawn = (centre_crop(batch[n], model.config.data.crop) for n in ("image", "masks"))
         number += len(images)
-        chosen = drawn.any(axis=(1, 2)).all(axis=-1)
+        gradings = np.moveaxis(drawn, -1, 0)
+        chosen = Gradings(gradings, 2, "one").marked_by_all()
         if chosen.any():
             samples.append(model.sample(images[chosen], flags.drawn, batch_size=16))
-            masks.append(np.moveaxis(drawn[chosen], -1, 0))
+            masks.append(gradings[:, chosen])
     of_b = sum(part.shape[1] for part in masks)
     if not of_b:
         parser.error(f"none of the first {number} test images is in subset B: raise --images.")

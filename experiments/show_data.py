@@ -53,8 +53,10 @@ def of_files() -> dict[str, np.ndarray]:
         count = len(range(place, _COUNT.value, len(shown)))  # of each file as many as of others
         for number in spread_over(len(slices), count):
             images.append(slices[number])
-            name = short(path.name) if len(shown) > 1 or len(slices) == 1 else ""
-            captions.append(f"{name} slice {number}".strip() if len(slices) > 1 else name)
+            name = short(path.name)
+            if len(slices) > 1:
+                name = f"{name} slice {number}" if len(shown) > 1 else f"slice {number}"
+            captions.append(name)
     if len({image.shape for image in images}) > 1:
         raise ValueError(f"{_IMAGES.value} holds images of several sizes: show them one by one.")
     nobody = np.zeros((*np.shape(images)[:3], 0), np.uint8)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from hpunet_jax.figures.palettes import instance_palette, neurite_palette, paint
+from hpunet_jax.figures.palettes import neurite_palette, paint, paint_instances
 from hpunet_jax.figures.panels import unit_image
 from hpunet_jax.instances import renumber
 from hpunet_jax.io import Preparation, name_of, read_slices
@@ -100,10 +100,9 @@ def _slice_of(path: pathlib.Path, place: int, shape: tuple[int, ...]) -> np.ndar
 def _painted(labels: np.ndarray, num_classes: int | None, behind: np.ndarray | None) -> np.ndarray:
     if num_classes is None:
         labels = renumber(labels)
-        palette = instance_palette(int(labels.max(initial=0)))
+        colours = paint_instances(labels)
     else:
-        palette = neurite_palette(num_classes - 1)
-    colours = paint(labels, palette)
+        colours = paint(labels, neurite_palette(num_classes - 1))
     if behind is None:
         return colours
     tint = np.where(labels != 0, _TINT, 0.0)[..., None]
